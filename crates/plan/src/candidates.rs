@@ -1,0 +1,288 @@
+//! Which replica should become primary, and who can give it what it lacks.
+//!
+//! Every live server is judged: excluded with its reasons, or ranked. Preference comes before the
+//! amount received, because a preferred replica can be levelled from a better one first; what
+//! nobody but an unusable server holds is reported, never passed over.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use primacy_types::{
+    Address, ClusterSnapshot, GtidMode, GtidSet, Positioning, Promotion, ServerFacts,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{errant, topology};
+
+/// Why a server may not become primary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "exclusion")]
+pub enum Exclusion {
+    /// It does not answer.
+    Silent,
+    /// The configuration says `promotion = "never"`.
+    Never,
+    /// It does not replicate from this primary.
+    NotAReplica,
+    /// It writes no binary log.
+    NoBinlog,
+    /// It does not log what it replicates, so siblings could not get it from here.
+    NoReplicaUpdates,
+    /// Its channel is positioned by file and offset, or it has GTIDs switched off.
+    NoGtid,
+    /// Its applier stopped with an error while received transactions wait.
+    ApplierBroken(String),
+    /// It leaves out transactions by replication filters.
+    Filters(Vec<String>),
+    /// It has transactions of its own that no primary gave it.
+    Errant(Vec<String>),
+    /// It stands in another site, and the policy says to stay.
+    OtherSite(String),
+    /// It is of another flavour than the old primary.
+    OtherFlavor,
+    /// The policy demands semi-sync and it cannot do the source's part.
+    NoSemiSync,
+}
+
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str("it does not answer"),
+            Self::Never => f.write_str("promotion = \"never\""),
+            Self::NotAReplica => f.write_str("it does not replicate from the primary"),
+            Self::NoBinlog => f.write_str("it writes no binary log (log_bin is off)"),
+            Self::NoReplicaUpdates => {
+                f.write_str("it does not log what it replicates (log_replica_updates is off)")
+            }
+            Self::NoGtid => f.write_str("it does not replicate by GTID"),
+            Self::ApplierBroken(text) => {
+                write!(f, "its applier stopped with an error before applying all: {text}")
+            }
+            Self::Filters(names) => write!(f, "it filters replication ({})", names.join(", ")),
+            Self::Errant(gtids) => write!(f, "it has errant transactions: {}", gtids.join(", ")),
+            Self::OtherSite(site) => write!(f, "it stands in site {site:?} (stay_in_site)"),
+            Self::OtherFlavor => f.write_str("it is of another flavour than the primary"),
+            Self::NoSemiSync => f.write_str("it has no semi-sync source plugin"),
+        }
+    }
+}
+
+/// A server and why it is (or is not) a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The server.
+    pub server: Address,
+    /// Empty for a candidate.
+    pub exclusions: Vec<Exclusion>,
+}
+
+/// Everything that the reachable replicas hold on their disks, applied or waiting.
+pub fn held_by_all(snapshot: &ClusterSnapshot, primary: &Address) -> Option<GtidSet> {
+    members(snapshot, primary)
+        .map(|(_, facts)| facts.holds(&snapshot.policy.channel))
+        .reduce(|all, more| all.union(&more))
+}
+
+/// Live servers that replicate from `primary` (directly or through others), with their facts.
+fn members<'a>(
+    snapshot: &'a ClusterSnapshot,
+    primary: &'a Address,
+) -> impl Iterator<Item = (&'a Address, &'a ServerFacts)> + 'a {
+    snapshot
+        .all_live()
+        .filter(move |(a, _)| *a != primary && topology::descends_from(snapshot, a, primary))
+}
+
+/// Judges every server other than the primary, in the order of their addresses.
+pub fn judge(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<Judged> {
+    snapshot
+        .servers
+        .keys()
+        .filter(|a| *a != primary)
+        .map(|server| Judged {
+            server: server.clone(),
+            exclusions: exclusions(snapshot, primary, server),
+        })
+        .collect()
+}
+
+fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -> Vec<Exclusion> {
+    let policy = &snapshot.policy;
+    let wish = policy.server(server);
+    let mut why = Vec::new();
+    if wish.promotion == Promotion::Never {
+        why.push(Exclusion::Never);
+    }
+    let Some(facts) = snapshot.live(server) else {
+        why.push(Exclusion::Silent);
+        return why;
+    };
+    let channel = match facts.channel(&policy.channel) {
+        Some(channel) if topology::descends_from(snapshot, server, primary) => channel,
+        _ => {
+            why.push(Exclusion::NotAReplica);
+            return why;
+        }
+    };
+    if !facts.log_bin {
+        why.push(Exclusion::NoBinlog);
+    } else if !facts.log_replica_updates {
+        why.push(Exclusion::NoReplicaUpdates);
+    }
+    if facts.gtid_mode == GtidMode::Off || channel.positioning == Positioning::FileAndPosition {
+        why.push(Exclusion::NoGtid);
+    }
+    if let Some(error) = &channel.applier_error
+        && !facts.executed.covers(&facts.holds(&policy.channel))
+    {
+        why.push(Exclusion::ApplierBroken(format!("{} {}", error.code, error.message)));
+    }
+    if !channel.filters.is_empty() {
+        why.push(Exclusion::Filters(channel.filters.iter().cloned().collect()));
+    }
+    if !policy.allow_errant {
+        let errant = errant::errant_of(snapshot, primary, server);
+        if !errant.is_empty() {
+            why.push(Exclusion::Errant(errant));
+        }
+    }
+    let home = policy.server(primary).site;
+    if policy.stay_in_site && wish.site != home {
+        why.push(Exclusion::OtherSite(wish.site.unwrap_or_default()));
+    }
+    let flavor = snapshot.server(primary).and_then(|s| s.facts.as_ref()).map(|f| f.version.flavor);
+    if flavor.is_some_and(|flavor| flavor != facts.version.flavor) {
+        why.push(Exclusion::OtherFlavor);
+    }
+    if policy.semi_sync.is_some() && !facts.semi_sync.available {
+        why.push(Exclusion::NoSemiSync);
+    }
+    why
+}
+
+/// The candidates, best first. The order depends on nothing but the snapshot's content.
+pub fn ranked(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<Address> {
+    let policy = &snapshot.policy;
+    let home = policy.server(primary).site;
+    let empty = GtidSet::MariaDb(primacy_types::MariaDbGtidPos::default());
+    let mut candidates: Vec<_> = judge(snapshot, primary)
+        .into_iter()
+        .filter(|j| j.exclusions.is_empty())
+        .filter_map(|j| {
+            let facts = snapshot.live(&j.server)?;
+            let wish = policy.server(&j.server);
+            let delayed =
+                wish.delayed || facts.channel(&policy.channel).is_some_and(|c| c.delay_seconds > 0);
+            // A replica cannot follow a source of a newer series than its own.
+            let too_new_for = members(snapshot, primary)
+                .filter(|(_, other)| series(other) < series(facts))
+                .count();
+            let promotion = match wish.promotion {
+                Promotion::Prefer => 0,
+                Promotion::Neutral => 1,
+                Promotion::Last | Promotion::Never => 2,
+            };
+            let key = (
+                delayed,
+                promotion,
+                wish.site != home,
+                too_new_for,
+                Reverse(facts.holds(&policy.channel).count_beyond(&empty)),
+                Reverse(facts.executed.count_beyond(&empty)),
+                j.server.clone(),
+            );
+            Some((key, j.server))
+        })
+        .collect();
+    candidates.sort();
+    candidates.into_iter().map(|(_, server)| server).collect()
+}
+
+fn series(facts: &ServerFacts) -> (u16, u16) {
+    (facts.version.number.0, facts.version.number.1)
+}
+
+/// One server that can give a winner transactions it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Donor {
+    /// Who gives.
+    pub server: Address,
+    /// Everything that the winner has after this.
+    pub until: GtidSet,
+}
+
+/// Who must give the winner what, so that it holds all that any reachable replica holds.
+///
+/// # Errors
+/// The transactions that only servers hold which cannot pass them on, with those servers' names.
+pub fn donors(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    winner: &Address,
+) -> Result<Vec<Donor>, Vec<String>> {
+    let channel = &snapshot.policy.channel;
+    let Some(facts) = snapshot.live(winner) else {
+        return Ok(Vec::new());
+    };
+    let Some(all) = held_by_all(snapshot, primary) else {
+        return Ok(Vec::new());
+    };
+    let mut has = facts.holds(channel);
+    let mut chosen = Vec::new();
+    while !has.covers(&all) {
+        let best = members(snapshot, primary)
+            .filter(|(a, f)| *a != winner && can_give(f, channel))
+            .map(|(a, f)| (f.holds(channel).count_beyond(&has), a, f))
+            .max_by(|(n, a, _), (m, b, _)| n.cmp(m).then(b.cmp(a)));
+        let Some((1.., donor, donor_facts)) = best else {
+            break;
+        };
+        has = has.union(&donor_facts.holds(channel));
+        chosen.push(Donor { server: donor.clone(), until: has.clone() });
+    }
+    if has.covers(&all) {
+        return Ok(chosen);
+    }
+    let mut stuck = Vec::new();
+    for (address, facts) in members(snapshot, primary) {
+        let only_here = facts.holds(channel).beyond(&has);
+        if !only_here.is_empty() {
+            stuck.push(format!(
+                "{address} holds {} and cannot pass it on ({})",
+                only_here.join(", "),
+                why_not_giving(facts, channel)
+            ));
+        }
+    }
+    Err(stuck)
+}
+
+/// Whether a server can apply what it received and serve it from its own binary log.
+fn can_give(facts: &ServerFacts, channel: &str) -> bool {
+    let Some(status) = facts.channel(channel) else {
+        return false;
+    };
+    let applied_all = facts.executed.covers(&facts.holds(channel));
+    facts.log_bin
+        && facts.log_replica_updates
+        && status.positioning.is_gtid()
+        && status.filters.is_empty()
+        && (applied_all || (status.applier_error.is_none() && status.delay_seconds == 0))
+}
+
+fn why_not_giving(facts: &ServerFacts, channel: &str) -> String {
+    let Some(status) = facts.channel(channel) else {
+        return "it does not replicate".to_owned();
+    };
+    if !facts.log_bin || !facts.log_replica_updates {
+        "it does not log what it replicates".to_owned()
+    } else if let Some(error) = &status.applier_error {
+        format!("its applier stopped with error {}: {}", error.code, error.message)
+    } else if status.delay_seconds > 0 {
+        format!("it is delayed by {} s and has not applied it", status.delay_seconds)
+    } else if !status.filters.is_empty() {
+        "it filters replication".to_owned()
+    } else {
+        "it does not replicate by GTID".to_owned()
+    }
+}

@@ -1,0 +1,124 @@
+//! What the manager does by itself about a diagnosis: one decision with one sentence.
+
+use primacy_types::{Address, ClusterSnapshot, Moment};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::{Death, Diagnosis};
+
+/// What shall happen now, without a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "decision")]
+pub enum Decision {
+    /// Nothing, because nothing is to be done or nothing may be done.
+    Nothing {
+        /// Why, as a sentence.
+        why: String,
+        /// A person should know.
+        alarm: bool,
+    },
+    /// Replace the dead primary.
+    FailOver,
+    /// Make the restarted primary writable again.
+    Reopen {
+        /// The primary.
+        primary: Address,
+    },
+    /// Servers that accept writes although another one is the primary on record are made
+    /// read-only.
+    CloseIntruders {
+        /// The servers.
+        servers: Vec<Address>,
+    },
+}
+
+/// Decides what to do about `diagnosis`.
+pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
+    let nothing = |why: String, alarm| Decision::Nothing { why, alarm };
+    let wanted = match diagnosis {
+        Diagnosis::PrimaryDead { .. } => Decision::FailOver,
+        Diagnosis::PrimaryReadOnly { ahead, .. } if !ahead.is_empty() => {
+            return nothing(
+                "the restarted primary lacks transactions that a replica has; look at it, then \
+                 `primacy failover --force`"
+                    .to_owned(),
+                true,
+            );
+        }
+        Diagnosis::PrimaryReadOnly { primary, restarted: true, .. } => {
+            Decision::Reopen { primary: primary.clone() }
+        }
+        Diagnosis::PrimaryReadOnly { .. } => {
+            return nothing(
+                "somebody made the primary read-only; it is left so. Open it with SET GLOBAL \
+                 read_only = OFF"
+                    .to_owned(),
+                true,
+            );
+        }
+        Diagnosis::SeveralWritable { primary: Some(primary), writable } => {
+            Decision::CloseIntruders {
+                servers: writable.iter().filter(|w| *w != primary).cloned().collect(),
+            }
+        }
+        Diagnosis::SeveralWritable { primary: None, writable } => {
+            return nothing(
+                format!(
+                    "{} servers accept writes and none is on record as primary; make all but one \
+                     read-only",
+                    writable.len()
+                ),
+                true,
+            );
+        }
+        Diagnosis::Healthy { .. } => return nothing("all is well".to_owned(), false),
+        Diagnosis::Starting { .. } | Diagnosis::Degraded { .. } => {
+            return nothing(diagnosis.sentence(), false);
+        }
+        Diagnosis::PrimarySuspected { .. }
+        | Diagnosis::PrimaryCutOffFromHere { .. }
+        | Diagnosis::PrimaryRefusesUs { .. }
+        | Diagnosis::PrimaryStopped { .. }
+        | Diagnosis::PrimaryRestarting { .. }
+        | Diagnosis::NoPrimary { .. }
+        | Diagnosis::ManagerIsolated { .. } => return nothing(diagnosis.sentence(), true),
+    };
+    if snapshot.paused {
+        return nothing(
+            format!("{}; the cluster is paused (`primacy resume`)", diagnosis.sentence()),
+            true,
+        );
+    }
+    if wanted == Decision::FailOver {
+        if !snapshot.policy.automatic_failover {
+            return nothing(
+                format!(
+                    "{}; automatic failover is off (`primacy failover` does it)",
+                    diagnosis.sentence()
+                ),
+                true,
+            );
+        }
+        if let Some(until) = blocked_until(snapshot, diagnosis) {
+            return nothing(
+                format!(
+                    "{}; the last failover was too recent (failover_block: {} more). \
+                     `primacy failover` does it now, `primacy resume` lifts the block",
+                    diagnosis.sentence(),
+                    until.since(snapshot.now)
+                ),
+                true,
+            );
+        }
+    }
+    wanted
+}
+
+/// Flapping guard: until when a second automatic failover is refused. A clean shutdown that
+/// somebody made is no sign of flapping.
+fn blocked_until(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Option<Moment> {
+    if matches!(diagnosis, Diagnosis::PrimaryDead { death: Death::StoppedForTooLong, .. }) {
+        return None;
+    }
+    let until = snapshot.last_failover? + snapshot.policy.timing.failover_block;
+    (until > snapshot.now).then_some(until)
+}

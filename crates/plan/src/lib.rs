@@ -1,0 +1,36 @@
+//! The decisions: snapshots in, a diagnosis out; a diagnosis in, a plan or a refusal out.
+//!
+//! Pure: no clock, no network, no randomness. The manager, the property tests and the simulator
+//! all run this code. [`diagnose`] says what is the matter, [`decide`] what the manager does about
+//! it by itself, [`plan_failover`] and [`plan_switchover`] how, and [`violations`] checks any plan
+//! against the promises before it runs.
+
+mod candidates;
+mod coverage;
+mod decide;
+mod diagnosis;
+mod errant;
+mod evidence;
+mod failover;
+mod invariants;
+mod operation;
+mod repoint;
+mod step;
+mod switchover;
+pub mod testing;
+mod topology;
+
+pub use candidates::{Donor, Exclusion, Judged, donors, held_by_all, judge, ranked};
+pub use coverage::{Coverage, coverage};
+pub use decide::{Decision, decide};
+pub use diagnosis::{Death, Diagnosis, diagnose};
+pub use errant::errant_of;
+pub use evidence::{Evidence, Observer, Weight};
+pub use failover::{FailoverRequest, Stage, plan_failover};
+pub use invariants::{Violation, violations};
+pub use operation::{OperationKind, Plan, PlannedStep, Reason, Refusal};
+pub use step::Step;
+pub use switchover::{SwitchoverRequest, plan_reopen, plan_switchover};
+pub use topology::{
+    NoPrimary, descends_from, direct_replicas, find_primary, managed_source, source_of,
+};

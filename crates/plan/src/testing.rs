@@ -1,0 +1,201 @@
+//! Builders of small worlds for tests: `cluster(["a", "b", "c"])` is a healthy MariaDB cluster
+//! whose first server is the primary; tests then change what their case is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use primacy_types::{
+    Address, ChannelStatus, ClusterSnapshot, Contact, ContactFailure, Epoch, FenceRung, GtidMode,
+    GtidSet, Millis, Moment, Policy, Positioning, ReceiverState, SemiSyncPolicy, SemiSyncStatus,
+    ServerFacts, ServerObservation, ServerVersion, WithoutAcker,
+};
+
+/// The moment at which the worlds of tests stand.
+pub const NOW: Moment = Moment(100_000);
+
+/// A snapshot under construction.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What the rules are given.
+    pub snapshot: ClusterSnapshot,
+}
+
+/// The address of a server of a test world.
+pub fn addr(name: &str) -> Address {
+    Address::new(name, 3306)
+}
+
+/// A MariaDB GTID position.
+pub fn pos(text: &str) -> GtidSet {
+    GtidSet::MariaDb(text.parse().expect("a GTID position"))
+}
+
+/// A healthy cluster: the first server is the primary, the others replicate from it.
+pub fn cluster<const N: usize>(names: [&str; N]) -> World {
+    let addresses: Vec<Address> = names.iter().map(|n| addr(n)).collect();
+    let mut snapshot = ClusterSnapshot {
+        cluster: "c1".into(),
+        now: NOW,
+        servers: BTreeMap::new(),
+        primary: Some(addresses[0].clone()),
+        epoch: Epoch(1),
+        paused: false,
+        last_failover: None,
+        policy: Policy::for_servers(addresses.clone()),
+    };
+    for (i, address) in addresses.iter().enumerate() {
+        let mut server = ServerObservation::unknown(address.clone());
+        server.contact = Contact::Answering { at: NOW };
+        server.facts_at = Some(NOW);
+        let source = (i > 0).then(|| addresses[0].clone());
+        server.received_at = source.as_ref().map(|_| NOW);
+        server.facts = Some(facts(i as u32 + 1, source));
+        snapshot.servers.insert(address.clone(), server);
+    }
+    World { snapshot }
+}
+
+fn facts(server_id: u32, source: Option<Address>) -> ServerFacts {
+    ServerFacts {
+        version: ServerVersion::mariadb(10, 11, 6),
+        server_id,
+        server_uuid: None,
+        read_only: source.is_some(),
+        super_read_only: None,
+        log_bin: true,
+        log_replica_updates: true,
+        gtid_mode: GtidMode::On,
+        gtid_strict: Some(true),
+        executed: pos("0-1-100"),
+        logged: pos("0-1-100"),
+        purged: None,
+        binlog: None,
+        channels: source.into_iter().map(channel).collect(),
+        replicas: Vec::new(),
+        semi_sync: SemiSyncStatus::default(),
+        uptime_seconds: 5000,
+        connections: 3,
+        max_connections: 100,
+        host_name: "host".into(),
+        pid_file: String::new(),
+        data_dir: String::new(),
+        binlog_base: String::new(),
+        epoch: None,
+    }
+}
+
+fn channel(source: Address) -> ChannelStatus {
+    ChannelStatus {
+        name: String::new(),
+        source,
+        source_server_id: 1,
+        source_uuid: None,
+        receiver: ReceiverState::Running,
+        applier_running: true,
+        receiver_error: None,
+        applier_error: None,
+        received: Some(pos("0-1-100")),
+        read: None,
+        applied: None,
+        relay_log_space: 0,
+        positioning: Positioning::SlavePos,
+        lag_seconds: Some(0),
+        delay_seconds: 0,
+        heartbeat_period: Some(Millis(1000)),
+        heartbeats: Some(10),
+        connect_retry_seconds: 1,
+        filters: BTreeSet::new(),
+        user: "repl".into(),
+        settings: BTreeMap::new(),
+        applier_idle: true,
+    }
+}
+
+impl World {
+    /// The observation of a server.
+    pub fn server(&mut self, name: &str) -> &mut ServerObservation {
+        self.snapshot.servers.get_mut(&addr(name)).expect("a server of the test world")
+    }
+
+    /// The facts of a server.
+    pub fn facts(&mut self, name: &str) -> &mut ServerFacts {
+        self.server(name).facts.as_mut().expect("facts")
+    }
+
+    /// The managed channel of a replica.
+    pub fn channel(&mut self, name: &str) -> &mut ChannelStatus {
+        &mut self.facts(name).channels[0]
+    }
+
+    /// The server stopped answering this way, so long ago, after so many probes.
+    #[must_use]
+    pub fn failing(mut self, name: &str, last: ContactFailure, ago: u64, failures: u32) -> Self {
+        let since = self.snapshot.now - Millis(ago);
+        self.server(name).contact =
+            Contact::Failing { since, failures, last, last_answer: Some(since) };
+        self
+    }
+
+    /// The replica's receiver lost its source and said so a moment ago.
+    #[must_use]
+    pub fn receiver_lost(mut self, name: &str) -> Self {
+        self.channel(name).receiver = ReceiverState::Connecting;
+        self.server(name).received_at = Some(Moment(0));
+        self
+    }
+
+    /// The primary died 50 ms ago and every replica lost it.
+    #[must_use]
+    pub fn primary_killed(mut self) -> Self {
+        let primary = self.snapshot.primary.clone().expect("a primary");
+        let others: Vec<_> =
+            self.snapshot.servers.keys().filter(|a| **a != primary).cloned().collect();
+        self = self.failing(primary.host(), ContactFailure::Refused, 50, 1);
+        for other in others {
+            self = self.receiver_lost(other.host());
+        }
+        self
+    }
+
+    /// The server received this and applied only that.
+    #[must_use]
+    pub fn received(mut self, name: &str, received: &str, applied: &str) -> Self {
+        self.channel(name).received = Some(pos(received));
+        self.facts(name).executed = pos(applied);
+        self.facts(name).logged = pos(applied);
+        self
+    }
+
+    /// The manager can fence this server from the same machine.
+    #[must_use]
+    pub fn local(mut self, name: &str) -> Self {
+        self.server(name).fences = vec![FenceRung::Local];
+        self
+    }
+
+    /// Semi-sync was in force with all replicas as clients.
+    #[must_use]
+    pub fn semi_sync(mut self, wait_count: u16) -> Self {
+        let primary = self.snapshot.primary.clone().expect("a primary");
+        let clients = self.snapshot.servers.len() as u32 - 1;
+        for (address, server) in &mut self.snapshot.servers {
+            let Some(facts) = &mut server.facts else {
+                continue;
+            };
+            facts.semi_sync = SemiSyncStatus {
+                available: true,
+                source_enabled: *address == primary,
+                source_active: *address == primary,
+                replica_enabled: *address != primary,
+                replica_active: *address != primary,
+                clients: if *address == primary { clients } else { 0 },
+                wait_count,
+                timeout: Millis::from_secs(3600),
+                after_sync: true,
+                unacknowledged: 0,
+            };
+        }
+        self.snapshot.policy.semi_sync =
+            Some(SemiSyncPolicy { wait_count, without_acker: WithoutAcker::Block });
+        self
+    }
+}

@@ -1,0 +1,38 @@
+//! The ways to make sure that a server accepts no more writes, in the order they are tried.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One rung of the fencing ladder. Rungs that keep the old primary's disk readable come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FenceRung {
+    /// The manager runs on the same machine: it kills the process and keeps it down.
+    Local,
+}
+
+impl FenceRung {
+    /// Whether the binary logs of the fenced server can still be read afterwards.
+    pub const fn keeps_disk_readable(self) -> bool {
+        match self {
+            Self::Local => true,
+        }
+    }
+
+    /// What is true once this rung has succeeded, as a sentence.
+    pub const fn guarantee(self) -> &'static str {
+        match self {
+            Self::Local => "its process is gone, and one that a supervisor starts is killed",
+        }
+    }
+}
+
+impl fmt::Display for FenceRung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Local => "local",
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! The nouns that every part of Primacy shares: addresses, versions, GTID sets, positions,
+//! epochs, moments, policies, and what was observed of a server.
+//!
+//! Pure: no clock, no network, no randomness. Time enters as [`Moment`] or [`WallClock`] values.
+
+mod address;
+mod fence;
+mod gtid;
+mod observation;
+mod policy;
+mod position;
+mod time;
+mod version;
+
+pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use fence::FenceRung;
+pub use gtid::{GtidError, GtidSet, GtidSource, MariaDbGtid, MariaDbGtidPos, MySqlGtidSet};
+pub use observation::{
+    ChannelStatus, ClusterSnapshot, Contact, ContactFailure, GtidMode, Positioning, ProcessState,
+    ReceiverState, RegisteredReplica, ReplicationError, SemiSyncStatus, ServerFacts,
+    ServerObservation,
+};
+pub use policy::{
+    HostAccessKind, OnCleanShutdown, Policy, Promotion, RefuseOrProceed, SemiSyncPolicy,
+    ServerPolicy, Timing, WithoutAcker,
+};
+pub use position::{BinlogPosition, Epoch};
+pub use time::{Millis, Moment, WallClock};
+pub use version::{Flavor, ServerVersion, VersionError};

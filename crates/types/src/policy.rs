@@ -1,0 +1,195 @@
+//! What people decided beforehand: timing, preferences, and what to do when a promise cannot be
+//! kept. The configuration builds these; diagnosis and plans read them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, Millis};
+
+/// How much a server is wanted as primary.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Promotion {
+    /// Chosen before others, also when another replica has received more (it is levelled first).
+    Prefer,
+    /// Neither wanted nor unwanted.
+    #[default]
+    Neutral,
+    /// Only if no `prefer` or `neutral` server can serve.
+    Last,
+    /// Never promoted; not by a person without `--force` either.
+    Never,
+}
+
+/// What may be done on the host of a server, besides SQL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostAccessKind {
+    /// Local if the server is seen to run on this machine, none otherwise.
+    #[default]
+    Auto,
+    /// The server runs on this machine; it is an error if its process cannot be found.
+    Local,
+    /// Nothing but SQL.
+    None,
+}
+
+/// Preferences for one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerPolicy {
+    /// How much it is wanted as primary.
+    pub promotion: Promotion,
+    /// Where it stands; servers of the primary's site are preferred.
+    pub site: Option<String>,
+    /// Kept behind on purpose: watched without alarms about lag, promoted only if nothing else is
+    /// left and `promotion` allows it.
+    pub delayed: bool,
+    /// How the manager reaches the host.
+    pub host_access: HostAccessKind,
+}
+
+/// What to do when a promise cannot be kept: stop and ask, or go on and say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefuseOrProceed {
+    /// Do nothing, alarm, wait for a person.
+    Refuse,
+    /// Go on; the plan and the report name the missing guarantee.
+    Proceed,
+}
+
+/// What to do after a clean shutdown of the primary (somebody stopped it; it did not die).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCleanShutdown {
+    /// Fail over if it is not back within so long.
+    Wait(Millis),
+    /// Treat it as a death.
+    Failover,
+    /// Leave the cluster without a primary until a person acts.
+    Ignore,
+}
+
+/// What to do at a failover when fewer semi-sync replicas are left than the new primary must wait
+/// for, so that its first commit would block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutAcker {
+    /// Promote; commits wait until enough replicas return (nothing can be lost).
+    Block,
+    /// Promote and switch semi-sync off on the new primary until enough replicas return, loudly.
+    Degrade,
+    /// Do not promote.
+    Refuse,
+}
+
+/// Semi-synchronous replication as this cluster wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SemiSyncPolicy {
+    /// How many acknowledgements the primary waits for
+    /// (`rpl_semi_sync_source_wait_for_replica_count`; MariaDB always waits for one).
+    pub wait_count: u16,
+    /// What to do when fewer replicas than that are left.
+    pub without_acker: WithoutAcker,
+}
+
+/// Durations and limits of one cluster. The defaults suit a LAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Pause between two probes of a server.
+    pub ping_interval: Millis,
+    /// So many unanswered probes in a row make silence a suspicion.
+    pub ping_failures: u32,
+    /// Limit of one connection attempt.
+    pub connect_timeout: Millis,
+    /// A drain, levelling or catch-up without progress for so long is given up.
+    pub stall_limit: Millis,
+    /// A switchover waits so long for running transactions, and refuses if one is older.
+    pub grace: Millis,
+    /// How long a switchover may keep writes blocked while the winner catches up.
+    pub switchover_limit: Millis,
+    /// Limit of a single statement that changes a server.
+    pub statement_limit: Millis,
+    /// How long the siblings' repointing is retried before the failover is reported complete.
+    pub repoint_limit: Millis,
+    /// A second automatic failover of the same cluster within this time is refused.
+    pub failover_block: Millis,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            ping_interval: Millis(500),
+            ping_failures: 4,
+            connect_timeout: Millis(1000),
+            stall_limit: Millis::from_secs(30),
+            grace: Millis::from_secs(2),
+            switchover_limit: Millis::from_secs(10),
+            statement_limit: Millis::from_secs(5),
+            repoint_limit: Millis::from_secs(30),
+            failover_block: Millis::from_secs(600),
+        }
+    }
+}
+
+/// All that people decided about one cluster of a primary and its replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Per server; every configured server has an entry.
+    pub servers: BTreeMap<Address, ServerPolicy>,
+    /// The replication channel that Primacy manages (`""` is the default channel); others are
+    /// left alone.
+    pub channel: String,
+    /// Fail over without being asked.
+    pub automatic_failover: bool,
+    /// Durations and limits.
+    pub timing: Timing,
+    /// Semi-synchronous replication; `None` if the cluster is asynchronous.
+    pub semi_sync: Option<SemiSyncPolicy>,
+    /// A primary that cannot be fenced: may it be replaced?
+    pub unfenced: RefuseOrProceed,
+    /// After a clean shutdown of the primary.
+    pub on_clean_shutdown: OnCleanShutdown,
+    /// When it cannot be proved that the replicas hold all acknowledged rows. `None`: refuse if
+    /// semi-sync was in force, proceed loudly if the cluster was asynchronous.
+    pub on_possible_loss: Option<RefuseOrProceed>,
+    /// Candidates that carry errant transactions may be promoted.
+    pub allow_errant: bool,
+    /// No candidate outside the primary's site.
+    pub stay_in_site: bool,
+    /// The new primary records its epoch in the table `primacy.epoch`.
+    pub epoch_table: bool,
+    /// The manager may set heartbeat period and connect retry of replicas when it repoints them.
+    pub heartbeat_period: Millis,
+    /// Seconds between two connection attempts of a repointed replica.
+    pub connect_retry_seconds: u32,
+}
+
+impl Policy {
+    /// Defaults for these servers.
+    pub fn for_servers(servers: impl IntoIterator<Item = Address>) -> Self {
+        Self {
+            servers: servers.into_iter().map(|a| (a, ServerPolicy::default())).collect(),
+            channel: String::new(),
+            automatic_failover: true,
+            timing: Timing::default(),
+            semi_sync: None,
+            unfenced: RefuseOrProceed::Refuse,
+            on_clean_shutdown: OnCleanShutdown::Wait(Millis::from_secs(30)),
+            on_possible_loss: None,
+            allow_errant: false,
+            stay_in_site: false,
+            epoch_table: true,
+            heartbeat_period: Millis(1000),
+            connect_retry_seconds: 1,
+        }
+    }
+
+    /// The preferences of a server; defaults for one that was discovered and not configured.
+    pub fn server(&self, address: &Address) -> ServerPolicy {
+        self.servers.get(address).cloned().unwrap_or_default()
+    }
+}
