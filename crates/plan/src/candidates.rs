@@ -1,8 +1,7 @@
-//! Which replica should become primary, and who can give it what it lacks.
+//! Which replica should become primary.
 //!
-//! Every live server is judged: excluded with its reasons, or ranked. Preference comes before the
-//! amount received, because a preferred replica can be levelled from a better one first; what
-//! nobody but an unusable server holds is reported, never passed over.
+//! Every server is judged: excluded with its reasons, or ranked. Preference comes before the
+//! amount received, because a preferred replica can be levelled from a better one first.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -12,6 +11,7 @@ use primacy_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::holdings::members;
 use crate::{errant, topology};
 
 /// Why a server may not become primary.
@@ -40,6 +40,8 @@ pub enum Exclusion {
     OtherSite(String),
     /// It is of another flavour than the old primary.
     OtherFlavor,
+    /// It has transactions from a source outside the cluster, over another channel.
+    OutsideSource(Vec<String>),
     /// The policy demands semi-sync and it cannot do the source's part.
     NoSemiSync,
 }
@@ -62,6 +64,9 @@ impl fmt::Display for Exclusion {
             Self::Errant(gtids) => write!(f, "it has errant transactions: {}", gtids.join(", ")),
             Self::OtherSite(site) => write!(f, "it stands in site {site:?} (stay_in_site)"),
             Self::OtherFlavor => f.write_str("it is of another flavour than the primary"),
+            Self::OutsideSource(gtids) => {
+                write!(f, "it has transactions of an outside source: {}", gtids.join(", "))
+            }
             Self::NoSemiSync => f.write_str("it has no semi-sync source plugin"),
         }
     }
@@ -74,23 +79,6 @@ pub struct Judged {
     pub server: Address,
     /// Empty for a candidate.
     pub exclusions: Vec<Exclusion>,
-}
-
-/// Everything that the reachable replicas hold on their disks, applied or waiting.
-pub fn held_by_all(snapshot: &ClusterSnapshot, primary: &Address) -> Option<GtidSet> {
-    members(snapshot, primary)
-        .map(|(_, facts)| facts.holds(&snapshot.policy.channel))
-        .reduce(|all, more| all.union(&more))
-}
-
-/// Live servers that replicate from `primary` (directly or through others), with their facts.
-fn members<'a>(
-    snapshot: &'a ClusterSnapshot,
-    primary: &'a Address,
-) -> impl Iterator<Item = (&'a Address, &'a ServerFacts)> + 'a {
-    snapshot
-        .all_live()
-        .filter(move |(a, _)| *a != primary && topology::descends_from(snapshot, a, primary))
 }
 
 /// Judges every server other than the primary, in the order of their addresses.
@@ -140,11 +128,12 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
     if !channel.filters.is_empty() {
         why.push(Exclusion::Filters(channel.filters.iter().cloned().collect()));
     }
-    if !policy.allow_errant {
-        let errant = errant::errant_of(snapshot, primary, server);
-        if !errant.is_empty() {
-            why.push(Exclusion::Errant(errant));
-        }
+    let own = errant::of(snapshot, primary, server);
+    if !policy.allow_errant && !own.errant.is_empty() {
+        why.push(Exclusion::Errant(errant::named(&own.errant)));
+    }
+    if !own.foreign.is_empty() {
+        why.push(Exclusion::OutsideSource(errant::named(&own.foreign)));
     }
     let home = policy.server(primary).site;
     if policy.stay_in_site && wish.site != home {
@@ -200,89 +189,4 @@ pub fn ranked(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<Address> {
 
 fn series(facts: &ServerFacts) -> (u16, u16) {
     (facts.version.number.0, facts.version.number.1)
-}
-
-/// One server that can give a winner transactions it lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Donor {
-    /// Who gives.
-    pub server: Address,
-    /// Everything that the winner has after this.
-    pub until: GtidSet,
-}
-
-/// Who must give the winner what, so that it holds all that any reachable replica holds.
-///
-/// # Errors
-/// The transactions that only servers hold which cannot pass them on, with those servers' names.
-pub fn donors(
-    snapshot: &ClusterSnapshot,
-    primary: &Address,
-    winner: &Address,
-) -> Result<Vec<Donor>, Vec<String>> {
-    let channel = &snapshot.policy.channel;
-    let Some(facts) = snapshot.live(winner) else {
-        return Ok(Vec::new());
-    };
-    let Some(all) = held_by_all(snapshot, primary) else {
-        return Ok(Vec::new());
-    };
-    let mut has = facts.holds(channel);
-    let mut chosen = Vec::new();
-    while !has.covers(&all) {
-        let best = members(snapshot, primary)
-            .filter(|(a, f)| *a != winner && can_give(f, channel))
-            .map(|(a, f)| (f.holds(channel).count_beyond(&has), a, f))
-            .max_by(|(n, a, _), (m, b, _)| n.cmp(m).then(b.cmp(a)));
-        let Some((1.., donor, donor_facts)) = best else {
-            break;
-        };
-        has = has.union(&donor_facts.holds(channel));
-        chosen.push(Donor { server: donor.clone(), until: has.clone() });
-    }
-    if has.covers(&all) {
-        return Ok(chosen);
-    }
-    let mut stuck = Vec::new();
-    for (address, facts) in members(snapshot, primary) {
-        let only_here = facts.holds(channel).beyond(&has);
-        if !only_here.is_empty() {
-            stuck.push(format!(
-                "{address} holds {} and cannot pass it on ({})",
-                only_here.join(", "),
-                why_not_giving(facts, channel)
-            ));
-        }
-    }
-    Err(stuck)
-}
-
-/// Whether a server can apply what it received and serve it from its own binary log.
-fn can_give(facts: &ServerFacts, channel: &str) -> bool {
-    let Some(status) = facts.channel(channel) else {
-        return false;
-    };
-    let applied_all = facts.executed.covers(&facts.holds(channel));
-    facts.log_bin
-        && facts.log_replica_updates
-        && status.positioning.is_gtid()
-        && status.filters.is_empty()
-        && (applied_all || (status.applier_error.is_none() && status.delay_seconds == 0))
-}
-
-fn why_not_giving(facts: &ServerFacts, channel: &str) -> String {
-    let Some(status) = facts.channel(channel) else {
-        return "it does not replicate".to_owned();
-    };
-    if !facts.log_bin || !facts.log_replica_updates {
-        "it does not log what it replicates".to_owned()
-    } else if let Some(error) = &status.applier_error {
-        format!("its applier stopped with error {}: {}", error.code, error.message)
-    } else if status.delay_seconds > 0 {
-        format!("it is delayed by {} s and has not applied it", status.delay_seconds)
-    } else if !status.filters.is_empty() {
-        "it filters replication".to_owned()
-    } else {
-        "it does not replicate by GTID".to_owned()
-    }
 }

@@ -5,15 +5,19 @@
 //! acknowledgement. It proves nothing where commits were let through without acknowledgement,
 //! where it was not in force, or where a replica's relay log may have been dropped.
 
-use primacy_types::{Address, ClusterSnapshot, GtidSet};
+use primacy_types::{
+    Address, ClusterSnapshot, Contact, ContactFailure, Millis, ProcessState, ServerFacts,
+    ServerObservation,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{candidates, topology};
+use crate::{holdings, topology};
 
 /// What is known about acknowledged rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// Semi-sync was in force on the primary when it was last seen.
+    /// Semi-sync was enabled on the primary when it was last seen, whether or not it had given up
+    /// waiting by then; if the primary was never seen: the policy demands it.
     pub semi_sync: bool,
     /// Why every acknowledged row is held, or why that is not proved, as a sentence.
     pub sentence: String,
@@ -25,68 +29,135 @@ pub struct Coverage {
 
 /// Judges what the reachable replicas of `primary` hold.
 pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
-    let Some(old) = snapshot.server(primary).and_then(|s| s.facts.as_ref()) else {
+    let seen = snapshot.server(primary);
+    let Some((server, old)) = seen.and_then(|s| Some((s, s.facts.as_ref()?))) else {
         return Coverage {
-            semi_sync: false,
+            semi_sync: snapshot.policy.semi_sync.is_some(),
             sentence: "the primary was never seen, so nothing is known of what it acknowledged"
                 .to_owned(),
             proved: false,
             known_missing: Vec::new(),
         };
     };
-    let held = candidates::held_by_all(snapshot, primary);
-    let known_missing = match &held {
-        Some(held) => old.executed.beyond(held),
-        None => old.executed.beyond(&GtidSet::MariaDb(primacy_types::MariaDbGtidPos::default())),
-    };
-    let semi = &old.semi_sync;
-    let (proved, sentence) = if !semi.source_active {
-        (
-            false,
-            "replication is asynchronous: the primary acknowledged rows without waiting for \
-                 a replica"
-                .to_owned(),
-        )
-    } else if semi.unacknowledged > 0 {
-        (
-            false,
-            format!(
-                "the primary let {} commit(s) through without acknowledgement since it started",
-                semi.unacknowledged
-            ),
-        )
-    } else {
-        let reachable = topology::direct_replicas(snapshot, primary)
-            .filter_map(|a| snapshot.live(a))
-            .filter(|f| f.semi_sync.replica_enabled)
-            .count() as u32;
-        let needed = (semi.clients + 1).saturating_sub(u32::from(semi.wait_count)).max(1);
-        if semi.clients == 0 {
-            (false, "no replica was acknowledging when the primary was last seen".to_owned())
-        } else if reachable >= needed {
-            (
-                true,
-                format!(
-                    "{reachable} of {} acknowledging replicas are reachable and {needed} suffice \
-                 (each commit waited for {})",
-                    semi.clients, semi.wait_count
-                ),
-            )
-        } else {
-            (
-                false,
-                format!(
-                    "only {reachable} of {} acknowledging replicas are reachable and {needed} would \
-                 be needed (each commit waited for {})",
-                    semi.clients, semi.wait_count
-                ),
-            )
+    let held = holdings::held_by_all(snapshot, primary);
+    let known_missing =
+        old.executed.beyond(&held.unwrap_or_else(|| holdings::nothing(&old.executed)));
+    let judged = weak_spot(snapshot, server, old)
+        .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err);
+    let proved = judged.is_ok() && known_missing.is_empty();
+    let sentence = match judged {
+        Ok(_) if !known_missing.is_empty() => {
+            "the primary was seen to have transactions that no reachable replica holds".to_owned()
         }
+        Ok(sentence) | Err(sentence) => sentence,
     };
-    Coverage {
-        semi_sync: semi.source_active,
-        sentence,
-        proved: proved && known_missing.is_empty(),
-        known_missing,
+    let semi_sync = old.semi_sync.source_active || old.semi_sync.source_enabled;
+    Coverage { semi_sync, sentence, proved, known_missing }
+}
+
+/// Why semi-sync proves nothing, if it does not.
+fn weak_spot(
+    snapshot: &ClusterSnapshot,
+    server: &ServerObservation,
+    old: &ServerFacts,
+) -> Option<String> {
+    let semi = &old.semi_sync;
+    if !semi.source_active && semi.source_enabled {
+        return Some(
+            "semi-sync had given up waiting when the primary was last seen: it acknowledged rows \
+             without a replica"
+                .to_owned(),
+        );
     }
+    if !semi.source_active {
+        return Some(
+            "replication is asynchronous: the primary acknowledged rows without waiting for a \
+             replica"
+                .to_owned(),
+        );
+    }
+    if semi.unacknowledged > 0 {
+        return Some(format!(
+            "the primary let {} commit(s) through without acknowledgement since it started",
+            semi.unacknowledged
+        ));
+    }
+    let unseen = unseen_for(snapshot, server);
+    (unseen > semi.timeout).then(|| {
+        format!(
+            "the primary may have run unseen for {unseen}, and lets commits through without \
+             acknowledgement after {}",
+            semi.timeout
+        )
+    })
+}
+
+/// How long the primary may have served clients after it was last seen.
+fn unseen_for(snapshot: &ClusterSnapshot, server: &ServerObservation) -> Millis {
+    let serves_nobody =
+        matches!(server.process, Some(ProcessState::Exited { .. } | ProcessState::Frozen { .. }));
+    let seen_last = server.facts_at.unwrap_or_default();
+    match &server.contact {
+        Contact::Failing { since, last, .. }
+            if serves_nobody
+                || matches!(last, ContactFailure::Refused | ContactFailure::ShuttingDown) =>
+        {
+            since.since(seen_last)
+        }
+        Contact::Failing { .. } | Contact::Untried => snapshot.now.since(seen_last),
+        Contact::Answering { .. } => Millis::ZERO,
+    }
+}
+
+/// Whether enough of the replicas that acknowledged are reachable with intact relay logs; the
+/// sentence says so or says why not.
+fn enough_ackers(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    server: &ServerObservation,
+    old: &ServerFacts,
+) -> Result<String, String> {
+    let (clients, wait_count) = (old.semi_sync.clients, old.semi_sync.wait_count);
+    if clients == 0 {
+        return Err("no replica was acknowledging when the primary was last seen".to_owned());
+    }
+    // Not only those that read from it directly: some may have been moved already.
+    let below = snapshot
+        .servers
+        .iter()
+        .filter(|(a, _)| *a != primary)
+        .filter(|(a, s)| s.facts.is_none() || topology::descends_from(snapshot, a, primary));
+    let could_acknowledge =
+        below.clone().filter(|(_, s)| s.facts.as_ref().is_none_or(|f| f.semi_sync.replica_enabled));
+    let intact = below
+        .filter_map(|(_, s)| s.live_facts())
+        .filter(|f| f.semi_sync.replica_enabled && is_intact(snapshot, f, server))
+        .count() as u32;
+    // Which of them the primary counted is not known: the others may be the reachable ones.
+    let idle = (could_acknowledge.count() as u32).saturating_sub(clients);
+    let reachable = intact.saturating_sub(idle).min(clients);
+    let needed = (clients + 1).saturating_sub(u32::from(wait_count)).max(1);
+    if reachable >= needed {
+        return Ok(format!(
+            "{reachable} of {clients} acknowledging replicas are reachable and {needed} suffice \
+             (each commit waited for {wait_count})"
+        ));
+    }
+    Err(format!(
+        "only {reachable} of {clients} acknowledging replicas are known to be reachable with intact \
+         relay logs and {needed} would be needed (each commit waited for {wait_count})"
+    ))
+}
+
+/// Whether a replica can name what it received and has not been restarted since the primary was
+/// last seen: a restart may drop the relay log (`relay_log_recovery`; MariaDB with GTID always).
+fn is_intact(
+    snapshot: &ClusterSnapshot,
+    replica: &ServerFacts,
+    primary: &ServerObservation,
+) -> bool {
+    let named = replica.channel(&snapshot.policy.channel).is_some_and(|c| c.received.is_some());
+    let started = snapshot.now - Millis::from_secs(replica.uptime_seconds);
+    // The uptime is told in whole seconds.
+    named && started <= primary.facts_at.unwrap_or_default() + Millis::from_secs(1)
 }

@@ -4,6 +4,7 @@ use primacy_types::{Address, ClusterSnapshot, Moment};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Death, Diagnosis};
+use crate::topology;
 
 /// What shall happen now, without a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,21 @@ pub enum Decision {
 pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
     let nothing = |why: String, alarm| Decision::Nothing { why, alarm };
     let wanted = match diagnosis {
-        Diagnosis::PrimaryDead { .. } => Decision::FailOver,
+        Diagnosis::PrimaryDead { primary, .. } => match writers_besides(snapshot, primary) {
+            Ok(servers) if servers.is_empty() => Decision::FailOver,
+            Ok(servers) => Decision::CloseIntruders { servers },
+            Err(server) => {
+                return nothing(
+                    format!(
+                        "{}; but {server} accepts writes and replicates from nobody: it looks as \
+                         if somebody promoted it. Nothing is done; make it read-only if that is \
+                         not so",
+                        diagnosis.sentence()
+                    ),
+                    true,
+                );
+            }
+        },
         Diagnosis::PrimaryReadOnly { ahead, .. } if !ahead.is_empty() => {
             return nothing(
                 "the restarted primary lacks transactions that a replica has; look at it, then \
@@ -52,6 +67,19 @@ pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
                 "somebody made the primary read-only; it is left so. Open it with SET GLOBAL \
                  read_only = OFF"
                     .to_owned(),
+                true,
+            );
+        }
+        // Not two writers, but the role is not where the record says: closing the only one that
+        // serves would help nobody.
+        Diagnosis::SeveralWritable { primary: Some(primary), writable }
+            if followed(snapshot, primary, writable) =>
+        {
+            return nothing(
+                format!(
+                    "{}, and the former replicates from the latter: somebody moved the role",
+                    diagnosis.sentence()
+                ),
                 true,
             );
         }
@@ -111,6 +139,27 @@ pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
         }
     }
     wanted
+}
+
+/// Servers other than the dead primary that accept writes. A replica that does is merely open; one
+/// that is nobody's replica is an error here: it may be somebody's new primary.
+fn writers_besides(snapshot: &ClusterSnapshot, primary: &Address) -> Result<Vec<Address>, Address> {
+    snapshot
+        .all_live()
+        .filter(|(a, f)| *a != primary && f.writable())
+        .map(|(a, _)| {
+            let replicates = topology::descends_from(snapshot, a, primary);
+            if replicates { Ok(a.clone()) } else { Err(a.clone()) }
+        })
+        .collect()
+}
+
+/// Whether the primary on record is a read-only replica of the one server that accepts writes.
+fn followed(snapshot: &ClusterSnapshot, primary: &Address, writable: &[Address]) -> bool {
+    match writable {
+        [one] => one != primary && topology::descends_from(snapshot, primary, one),
+        _ => false,
+    }
 }
 
 /// Flapping guard: until when a second automatic failover is refused. A clean shutdown that

@@ -1,17 +1,10 @@
-//! Snapshots in, one diagnosis out: what is the matter with the cluster, with the evidence.
-//!
-//! Only facts lead to [`Diagnosis::PrimaryDead`]. Everything that has an innocent explanation (a
-//! wrong password, no free connection, a restart, a cut between the manager and the primary
-//! alone) has a variant of its own and never leads to a failover.
+//! What can be the matter with a cluster, in words: one variant each, with its evidence. The rules
+//! that choose among them stand in `diagnose`.
 
-use primacy_types::{
-    Address, ClusterSnapshot, Contact, ContactFailure, Millis, Moment, OnCleanShutdown,
-    ProcessState,
-};
+use primacy_types::{Address, ContactFailure, Moment};
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{self, Evidence, Observer, Weight};
-use crate::topology::{self, NoPrimary};
+use crate::Evidence;
 
 /// How the primary is known to be dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +105,7 @@ pub enum Diagnosis {
         /// Replicas that have transactions which the primary lacks.
         ahead: Vec<Address>,
     },
-    /// More than one server accepts writes.
+    /// More than one server accepts writes, or another one than the primary on record.
     SeveralWritable {
         /// The primary on record, if there is one.
         primary: Option<Address>,
@@ -186,6 +179,11 @@ impl Diagnosis {
             Self::PrimaryReadOnly { primary, .. } => format!(
                 "The primary {primary} is read-only without having been restarted: somebody set it"
             ),
+            Self::SeveralWritable { primary: Some(primary), writable }
+                if !writable.contains(primary) =>
+            {
+                format!("{primary} is the primary on record, but {} accepts writes", list(writable))
+            }
             Self::SeveralWritable { writable, .. } => {
                 format!("{} servers accept writes: {}", writable.len(), list(writable))
             }
@@ -234,219 +232,4 @@ impl Diagnosis {
 
 pub(crate) fn list(addresses: &[Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Says what is the matter with the cluster.
-pub fn diagnose(snapshot: &ClusterSnapshot) -> Diagnosis {
-    let Some(primary) = &snapshot.primary else {
-        return without_record(snapshot);
-    };
-    let Some(server) = snapshot.server(primary) else {
-        let reason = format!("the recorded primary {primary} is not among the configured servers");
-        return Diagnosis::NoPrimary { reason };
-    };
-    match &server.contact {
-        Contact::Untried => Diagnosis::Starting { waiting_for: vec![primary.clone()] },
-        Contact::Answering { .. } => answering(snapshot, primary),
-        Contact::Failing { since, failures, last, .. } => {
-            failing(snapshot, primary, *since, *failures, last)
-        }
-    }
-}
-
-fn without_record(snapshot: &ClusterSnapshot) -> Diagnosis {
-    match topology::find_primary(snapshot) {
-        // The caller records what `find_primary` found; until then this is the start.
-        Ok(primary) => Diagnosis::Healthy { primary },
-        Err(NoPrimary::NotAllSeen(waiting_for)) => Diagnosis::Starting { waiting_for },
-        Err(NoPrimary::Several(writable)) => Diagnosis::SeveralWritable { primary: None, writable },
-        Err(NoPrimary::None) => Diagnosis::NoPrimary {
-            reason: "no server accepts writes, and the replication links do not point to a \
-                     single server"
-                .to_owned(),
-        },
-    }
-}
-
-fn answering(snapshot: &ClusterSnapshot, primary: &Address) -> Diagnosis {
-    let Some(facts) = snapshot.live(primary) else {
-        return Diagnosis::Starting { waiting_for: vec![primary.clone()] };
-    };
-    let writable: Vec<Address> =
-        snapshot.all_live().filter(|(_, f)| f.writable()).map(|(a, _)| a.clone()).collect();
-    if writable.iter().any(|w| w != primary) {
-        return Diagnosis::SeveralWritable { primary: Some(primary.clone()), writable };
-    }
-    if !facts.writable() {
-        return read_only(snapshot, primary);
-    }
-    let problems = problems(snapshot, primary);
-    if problems.is_empty() {
-        Diagnosis::Healthy { primary: primary.clone() }
-    } else {
-        Diagnosis::Degraded { primary: primary.clone(), problems }
-    }
-}
-
-/// How long ago a server must have been started to count as not restarted.
-const RECENT_START: Millis = Millis::from_secs(300);
-
-fn read_only(snapshot: &ClusterSnapshot, primary: &Address) -> Diagnosis {
-    let Some(facts) = snapshot.live(primary) else {
-        return Diagnosis::Starting { waiting_for: vec![primary.clone()] };
-    };
-    let ahead = snapshot
-        .all_live()
-        .filter(|(a, f)| {
-            *a != primary
-                && topology::descends_from(snapshot, a, primary)
-                && !facts.executed.covers(&f.holds(&snapshot.policy.channel))
-        })
-        .map(|(a, _)| a.clone())
-        .collect();
-    Diagnosis::PrimaryReadOnly {
-        primary: primary.clone(),
-        restarted: Millis::from_secs(facts.uptime_seconds) < RECENT_START,
-        ahead,
-    }
-}
-
-fn failing(
-    snapshot: &ClusterSnapshot,
-    primary: &Address,
-    since: Moment,
-    failures: u32,
-    last: &ContactFailure,
-) -> Diagnosis {
-    let primary = primary.clone();
-    if last.proves_life() {
-        return Diagnosis::PrimaryRefusesUs { primary, answer: last.clone() };
-    }
-    let evidence = evidence::gather(snapshot, &primary, since);
-    let process = snapshot.server(&primary).and_then(|s| s.process);
-    match process {
-        Some(ProcessState::Exited { clean: Some(true) }) => {
-            return stopped(snapshot, primary, since, evidence);
-        }
-        // The operating system's word is a fact, whatever others have noticed so far.
-        Some(ProcessState::Exited { .. }) => {
-            return Diagnosis::PrimaryDead { primary, death: Death::ProcessGone, since, evidence };
-        }
-        Some(ProcessState::Running { .. }) if *last == ContactFailure::Refused => {
-            return restarting(snapshot, primary, since, evidence);
-        }
-        _ => {}
-    }
-    let says = |weight| evidence.iter().any(|e| e.weight == weight);
-    if says(Weight::Contradicts) {
-        return Diagnosis::PrimaryCutOffFromHere { primary, evidence };
-    }
-    let others = snapshot.servers.keys().filter(|a| **a != primary);
-    let answering = others.clone().filter(|a| snapshot.live(a).is_some()).count();
-    let others = others.count();
-    if answering * 2 < others || (others > 0 && answering == 0) {
-        return Diagnosis::ManagerIsolated { answering, of: others + 1 };
-    }
-    if *last == ContactFailure::ShuttingDown {
-        return stopped(snapshot, primary, since, evidence);
-    }
-    let refused = *last == ContactFailure::Refused;
-    let long_enough = failures >= snapshot.policy.timing.ping_failures;
-    let frozen = matches!(process, Some(ProcessState::Frozen { .. }));
-    let witnesses = |weight| {
-        evidence.iter().any(|e| matches!(e.observer, Observer::Replica(_)) && e.weight == weight)
-    };
-    let open_question = if !refused && !long_enough {
-        format!("{failures} of {} probes have failed", snapshot.policy.timing.ping_failures)
-    } else if witnesses(Weight::Pending) {
-        "its replicas have not settled yet whether they lost it".to_owned()
-    } else if witnesses(Weight::Confirms) || (refused && long_enough) || frozen {
-        let death = if refused { Death::Refused } else { Death::Silent };
-        return Diagnosis::PrimaryDead { primary, death, since, evidence };
-    } else if refused {
-        "its host refuses the connection; no replica can confirm it, so this is tried a few more \
-         times"
-            .to_owned()
-    } else {
-        "no replica can tell whether it lives, and silence alone proves nothing; a person can \
-         decide with `primacy failover --force`"
-            .to_owned()
-    };
-    Diagnosis::PrimarySuspected { primary, since, evidence, open_question }
-}
-
-fn stopped(
-    snapshot: &ClusterSnapshot,
-    primary: Address,
-    since: Moment,
-    evidence: Vec<Evidence>,
-) -> Diagnosis {
-    let dead_at = match snapshot.policy.on_clean_shutdown {
-        OnCleanShutdown::Wait(limit) => Some(since + limit),
-        OnCleanShutdown::Failover => Some(since),
-        OnCleanShutdown::Ignore => None,
-    };
-    match dead_at {
-        Some(at) if snapshot.now >= at => {
-            Diagnosis::PrimaryDead { primary, death: Death::StoppedForTooLong, since, evidence }
-        }
-        dead_at => Diagnosis::PrimaryStopped { primary, since, dead_at },
-    }
-}
-
-/// The process runs and its port is closed: it starts, or recovers after a crash.
-fn restarting(
-    snapshot: &ClusterSnapshot,
-    primary: Address,
-    since: Moment,
-    evidence: Vec<Evidence>,
-) -> Diagnosis {
-    let limit = match snapshot.policy.on_clean_shutdown {
-        OnCleanShutdown::Wait(limit) => limit,
-        OnCleanShutdown::Failover | OnCleanShutdown::Ignore => Millis::from_secs(30),
-    };
-    let dead_at = since + limit;
-    if snapshot.now >= dead_at {
-        return Diagnosis::PrimaryDead { primary, death: Death::Refused, since, evidence };
-    }
-    Diagnosis::PrimaryRestarting { primary, since, dead_at }
-}
-
-/// What is wrong besides the primary, one sentence each.
-fn problems(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<String> {
-    let mut found = Vec::new();
-    for (address, server) in snapshot.servers.iter().filter(|(a, _)| *a != primary) {
-        if let Some(failure) = server.contact.failure() {
-            found.push(format!("{address} does not answer ({failure})"));
-            continue;
-        }
-        let Some(facts) = server.live_facts() else {
-            continue;
-        };
-        let Some(channel) = facts.channel(&snapshot.policy.channel) else {
-            found.push(format!("{address} does not replicate"));
-            continue;
-        };
-        if !topology::descends_from(snapshot, address, primary) {
-            found.push(format!(
-                "{address} replicates from {}, not from the primary",
-                channel.source
-            ));
-        }
-        if channel.receiver != primacy_types::ReceiverState::Running {
-            let why = channel
-                .receiver_error
-                .as_ref()
-                .map_or(String::new(), |e| format!(": {}", e.message));
-            found.push(format!("the receiver of {address} does not run{why}"));
-        }
-        if !channel.applier_running {
-            let why = channel
-                .applier_error
-                .as_ref()
-                .map_or(String::new(), |e| format!(": {}", e.message));
-            found.push(format!("the applier of {address} does not run{why}"));
-        }
-    }
-    found
 }

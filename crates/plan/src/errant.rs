@@ -1,48 +1,169 @@
-//! Errant transactions: those that a replica has and that no primary gave it.
+//! Transactions that a replica has and that no primary gave it: errant ones, which it (or a server
+//! above it in a chain) wrote itself, and foreign ones, which it got over a channel from outside.
 
-use primacy_types::{Address, ClusterSnapshot, GtidSet};
+use primacy_types::{
+    Address, ChannelStatus, ClusterSnapshot, GtidSet, GtidSource, MariaDbGtid, MariaDbGtidPos,
+    MySqlGtidSet, ServerFacts,
+};
 
-use crate::topology;
+use crate::{holdings, topology};
+
+/// What a server has that the primary did not give it.
+pub(crate) struct Own {
+    /// Written by itself or by an intermediate above it.
+    pub(crate) errant: GtidSet,
+    /// Received over another channel from a source outside the cluster.
+    pub(crate) foreign: GtidSet,
+}
 
 /// What `server` has that it cannot have received from `primary`, as people read it.
 ///
 /// MySQL: transactions numbered by another server than the primary which neither the primary (as
 /// far as was last seen) nor any other replica has. MariaDB: a domain whose last transaction the
-/// server wrote itself, beyond what the primary and the other replicas have.
+/// server wrote itself, beyond what the primary and the other replicas have. What came over a
+/// channel from outside the cluster is not errant.
 pub fn errant_of(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -> Vec<String> {
-    let facts_of = |a: &Address| snapshot.server(a).and_then(|s| s.facts.as_ref());
-    let Some(facts) = facts_of(server) else {
-        return Vec::new();
+    named(&of(snapshot, primary, server).errant)
+}
+
+/// The transactions as people read them.
+pub(crate) fn named(own: &GtidSet) -> Vec<String> {
+    match own {
+        GtidSet::MySql(set) if set.is_empty() => Vec::new(),
+        GtidSet::MySql(set) => vec![set.to_string()],
+        GtidSet::MariaDb(last) => last.iter().map(|gtid| gtid.to_string()).collect(),
+    }
+}
+
+/// Tells a server's own transactions apart.
+pub(crate) fn of(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -> Own {
+    let Some(facts) = facts_of(snapshot, server) else {
+        let nothing = GtidSet::MariaDb(MariaDbGtidPos::default());
+        return Own { errant: nothing.clone(), foreign: nothing };
     };
-    let elsewhere = snapshot
-        .servers
-        .keys()
-        .filter(|a| *a != server)
-        .filter(|a| *a == primary || topology::descends_from(snapshot, a, primary))
-        // A server below this one in a chain has its errant transactions from it.
-        .filter(|a| !topology::descends_from(snapshot, a, server))
-        .filter_map(facts_of)
-        .map(|f| f.holds(&snapshot.policy.channel))
-        .reduce(|all, more| all.union(&more));
-    let Some(elsewhere) = elsewhere else {
-        return Vec::new();
-    };
-    match (&facts.executed, &elsewhere) {
-        (GtidSet::MySql(mine), GtidSet::MySql(theirs)) => {
-            let primary_uuid = facts_of(primary)
-                .and_then(|f| f.server_uuid.clone())
-                .or_else(|| facts.channel(&snapshot.policy.channel)?.source_uuid.clone());
-            let extra = mine.minus(theirs).filtered(|source| {
-                primary_uuid.as_ref().is_none_or(|uuid| source.uuid.to_string() != *uuid)
-            });
-            if extra.is_empty() { Vec::new() } else { vec![extra.to_string()] }
+    let case = Case::new(snapshot, primary, server, facts);
+    match (&facts.executed, &case.elsewhere) {
+        (GtidSet::MySql(mine), Some(GtidSet::MySql(theirs))) => case.on_mysql(mine, theirs),
+        (GtidSet::MariaDb(mine), Some(GtidSet::MariaDb(theirs))) => case.on_mariadb(mine, theirs),
+        (mine, _) => Own { errant: holdings::nothing(mine), foreign: holdings::nothing(mine) },
+    }
+}
+
+fn facts_of<'a>(snapshot: &'a ClusterSnapshot, server: &Address) -> Option<&'a ServerFacts> {
+    snapshot.server(server)?.facts.as_ref()
+}
+
+/// One server among the others.
+struct Case<'a> {
+    /// The primary was seen at least once.
+    primary_seen: bool,
+    /// `server_uuid` of the primary, also from its direct replicas.
+    primary_uuid: Option<&'a str>,
+    /// This server and those between it and the primary: what they write is errant.
+    line: Vec<&'a ServerFacts>,
+    /// What the primary and the replicas outside this line hold.
+    elsewhere: Option<GtidSet>,
+    /// What came over the managed channel, if that reads from the primary itself.
+    from_primary: Option<&'a GtidSet>,
+    /// Channels from sources that are none of ours.
+    outside: Vec<&'a ChannelStatus>,
+}
+
+impl<'a> Case<'a> {
+    fn new(
+        snapshot: &'a ClusterSnapshot,
+        primary: &Address,
+        server: &Address,
+        facts: &'a ServerFacts,
+    ) -> Self {
+        let channel = &snapshot.policy.channel;
+        let path = |a: &Address| topology::intermediates(snapshot, a, primary);
+        let above = path(server).unwrap_or_default();
+        // A server below this one in a chain has its errant transactions from it, as this one has
+        // those of the servers above it.
+        let outside_the_line =
+            |a: &Address| !above.contains(a) && path(a).is_some_and(|way| !way.contains(server));
+        let elsewhere = snapshot
+            .servers
+            .keys()
+            .filter(|a| *a != server && (*a == primary || outside_the_line(a)))
+            .filter_map(|a| facts_of(snapshot, a))
+            .map(|f| f.holds(channel))
+            .reduce(|all, more| all.union(&more));
+        let seen = facts_of(snapshot, primary);
+        let by_replicas = || {
+            snapshot
+                .servers
+                .keys()
+                .filter(|a| topology::managed_source(snapshot, a).as_ref() == Some(primary))
+                .find_map(|a| facts_of(snapshot, a)?.channel(channel)?.source_uuid.as_deref())
+        };
+        let direct = topology::managed_source(snapshot, server).as_ref() == Some(primary);
+        Self {
+            primary_seen: seen.is_some(),
+            primary_uuid: seen.and_then(|f| f.server_uuid.as_deref()).or_else(by_replicas),
+            line: above
+                .iter()
+                .filter_map(|a| facts_of(snapshot, a))
+                .chain(std::iter::once(facts))
+                .collect(),
+            elsewhere,
+            from_primary: facts
+                .channel(channel)
+                .filter(|_| direct)
+                .and_then(|c| c.received.as_ref()),
+            outside: facts
+                .channels
+                .iter()
+                .filter(|c| c.name != *channel && topology::source_of(snapshot, c).is_none())
+                .collect(),
         }
-        (GtidSet::MariaDb(mine), GtidSet::MariaDb(theirs)) => mine
-            .ahead_of(theirs)
-            .filter(|gtid| gtid.server == facts.server_id)
-            .map(|gtid| gtid.to_string())
-            .collect(),
-        _ => Vec::new(),
+    }
+
+    fn on_mysql(&self, mine: &MySqlGtidSet, theirs: &MySqlGtidSet) -> Own {
+        let by = |uuid: Option<&str>, source: &GtidSource| {
+            uuid.is_some_and(|u| u.eq_ignore_ascii_case(&source.uuid.to_string()))
+        };
+        let mut extra = mine.minus(theirs).filtered(|s| !by(self.primary_uuid, s));
+        if let Some(GtidSet::MySql(received)) = self.from_primary {
+            extra = extra.minus(received);
+        }
+        let mut rest = extra.clone();
+        for channel in &self.outside {
+            rest = rest.filtered(|s| !by(channel.source_uuid.as_deref(), s));
+            if let Some(GtidSet::MySql(received)) = &channel.received {
+                rest = rest.minus(received);
+            }
+        }
+        let foreign = extra.minus(&rest);
+        if !self.primary_seen {
+            // What an earlier primary wrote cannot be told from what the last one had: only what
+            // carries the name of this line is certain.
+            let line = |s: &GtidSource| self.line.iter().any(|f| by(f.server_uuid.as_deref(), s));
+            rest = rest.filtered(line);
+        }
+        Own { errant: GtidSet::MySql(rest), foreign: GtidSet::MySql(foreign) }
+    }
+
+    fn on_mariadb(&self, mine: &MariaDbGtidPos, theirs: &MariaDbGtidPos) -> Own {
+        let last = |set: Option<&GtidSet>, domain| set?.as_mariadb()?.last(domain);
+        let foreign = |gtid: &MariaDbGtid| {
+            last(self.from_primary, gtid.domain).is_none()
+                && self.outside.iter().any(|c| {
+                    c.source_server_id == gtid.server
+                        || last(c.received.as_ref(), gtid.domain).is_some()
+                })
+        };
+        let errant = |gtid: &MariaDbGtid| {
+            !foreign(gtid)
+                && last(self.from_primary, gtid.domain) != Some(*gtid)
+                && self.line.iter().any(|f| f.server_id == gtid.server)
+        };
+        let extra = || mine.ahead_of(theirs);
+        Own {
+            errant: GtidSet::MariaDb(extra().filter(errant).collect()),
+            foreign: GtidSet::MariaDb(extra().filter(foreign).collect()),
+        }
     }
 }
 
@@ -63,6 +184,18 @@ mod tests {
         assert!(errant_of(&world.snapshot, &addr("a"), &addr("c")).is_empty());
         world.facts("b").executed = pos("0-2-110");
         assert_eq!(errant_of(&world.snapshot, &addr("a"), &addr("b")), ["0-2-110"]);
+    }
+
+    #[test]
+    fn what_an_intermediate_wrote_is_errant_on_the_replica_below_it_too() {
+        let mut world = cluster(["a", "b", "c"]);
+        world.channel("c").source = addr("b");
+        for name in ["b", "c"] {
+            world.facts(name).executed = pos("0-2-103");
+            world.channel(name).received = Some(pos("0-1-100"));
+        }
+        assert_eq!(errant_of(&world.snapshot, &addr("a"), &addr("b")), ["0-2-103"]);
+        assert_eq!(errant_of(&world.snapshot, &addr("a"), &addr("c")), ["0-2-103"]);
     }
 
     #[test]

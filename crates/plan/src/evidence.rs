@@ -5,13 +5,10 @@
 
 use std::fmt;
 
-use primacy_types::{
-    Address, ChannelStatus, ClusterSnapshot, Contact, ContactFailure, Millis, Moment, ProcessState,
-    ReceiverState,
-};
+use primacy_types::{Address, ClusterSnapshot, Contact, ContactFailure, Moment, ProcessState};
 use serde::{Deserialize, Serialize};
 
-use crate::topology;
+use crate::{topology, witness};
 
 /// Who says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +73,7 @@ pub(crate) fn gather(
         all.extend(server.process.map(hosts_word));
     }
     for replica in topology::direct_replicas(snapshot, primary) {
-        let (weight, sentence) = replicas_word(snapshot, replica, since);
+        let (weight, sentence) = witness::word(snapshot, replica, since);
         all.push(Evidence { observer: Observer::Replica(replica.clone()), weight, sentence });
     }
     all
@@ -120,73 +117,4 @@ fn hosts_word(process: ProcessState) -> Evidence {
         }
     };
     Evidence { observer: Observer::Host, weight, sentence }
-}
-
-/// How long a running receiver must have been quiet to count: one and a half heartbeats, plus the
-/// manager's own uncertainty of one probe.
-fn quiet_limit(snapshot: &ClusterSnapshot, channel: &ChannelStatus) -> Option<Millis> {
-    let period = channel.heartbeat_period.filter(|p| p.0 > 0)?;
-    Some(Millis(period.0 + period.0 / 2) + snapshot.policy.timing.ping_interval)
-}
-
-fn replicas_word(snapshot: &ClusterSnapshot, replica: &Address, since: Moment) -> (Weight, String) {
-    let Some(server) = snapshot.server(replica) else {
-        return (Weight::Nothing, "unknown".to_owned());
-    };
-    if let Some(failure) = server.contact.failure() {
-        return (Weight::Nothing, format!("cannot be asked ({failure})"));
-    }
-    let fresh = server.facts_at.is_some_and(|at| at >= since);
-    let Some(channel) =
-        server.facts.as_ref().and_then(|f| f.channel(&snapshot.policy.channel)).filter(|_| fresh)
-    else {
-        return (Weight::Pending, "not asked yet since the first failed probe".to_owned());
-    };
-    if server.received_at.is_some_and(|at| at >= since) {
-        let ago = snapshot.now.since(server.received_at.unwrap_or_default());
-        return (
-            Weight::Contradicts,
-            format!("received an event or heartbeat from it within the last {ago}"),
-        );
-    }
-    match channel.receiver {
-        ReceiverState::Connecting => match &channel.receiver_error {
-            Some(e) if (1000..2000).contains(&e.code) || (3000..5000).contains(&e.code) => (
-                Weight::Contradicts,
-                format!("was answered by it with error {}: {}", e.code, e.message),
-            ),
-            Some(e) => {
-                (Weight::Confirms, format!("lost it and cannot reconnect (error {})", e.code))
-            }
-            None => (Weight::Confirms, "lost its connection to it".to_owned()),
-        },
-        ReceiverState::Stopped => match &channel.receiver_error {
-            Some(e) if (2000..3000).contains(&e.code) => {
-                (Weight::Confirms, format!("gave up reconnecting to it (error {})", e.code))
-            }
-            Some(e) => (Weight::Nothing, format!("its receiver stopped with error {}", e.code)),
-            None => (Weight::Nothing, "its receiver is stopped, so it cannot tell".to_owned()),
-        },
-        ReceiverState::Running => {
-            let last = server.received_at.unwrap_or_default().max(since);
-            let quiet = snapshot.now.since(last);
-            match quiet_limit(snapshot, channel) {
-                Some(limit) if quiet >= limit => (
-                    Weight::Confirms,
-                    format!("received nothing, not even a heartbeat, for {quiet}"),
-                ),
-                Some(limit) => (
-                    Weight::Pending,
-                    format!(
-                        "its receiver is connected and quiet for {quiet} (counts from {limit})"
-                    ),
-                ),
-                None => (
-                    Weight::Nothing,
-                    "its receiver is connected, without heartbeats: silence proves nothing"
-                        .to_owned(),
-                ),
-            }
-        }
-    }
 }

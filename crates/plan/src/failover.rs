@@ -5,13 +5,19 @@
 //! that would drop a received transaction: the winner is drained and levelled to everything that
 //! any reachable replica holds before it is opened.
 
-use primacy_types::{Address, ClusterSnapshot, GtidMode, RefuseOrProceed};
+use std::borrow::Cow;
+
+use primacy_types::{Address, ClusterSnapshot, ContactFailure, ProcessState, RefuseOrProceed};
 use serde::{Deserialize, Serialize};
 
-use crate::candidates::{self, Exclusion};
+use crate::candidates;
 use crate::diagnosis::{Death, Diagnosis};
-use crate::repoint::{live_members, repoint_all, semi_sync, siblings, step};
-use crate::{OperationKind, Plan, PlannedStep, Reason, Refusal, Step, coverage};
+use crate::election::{Election, elect};
+use crate::operation::NOT_GUARANTEED;
+use crate::repoint::{direct, repoint_all, semi_sync, siblings, step};
+use crate::{
+    OperationKind, Plan, PlannedStep, Reason, Refusal, Step, coverage, detached, topology,
+};
 
 /// What a failover was asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +25,9 @@ pub struct FailoverRequest {
     /// This server and no other shall become primary.
     pub to: Option<Address>,
     /// A person says that the primary is dead or that it may be replaced without being fenced:
-    /// overrides doubt, `promotion = "never"` and `unfenced = "refuse"`; never the fence itself,
-    /// the lock or the invariants.
+    /// overrides doubt, `promotion = "never"`, `stay_in_site` and `unfenced = "refuse"` for a
+    /// server that is silent; never the fence of one that is seen to live, the lock or the
+    /// invariants.
     pub force: bool,
     /// A person accepts that transactions which exist somewhere are lost.
     pub accept_loss: bool,
@@ -40,12 +47,6 @@ pub enum Stage {
     AfterSeal,
 }
 
-/// The winner and what may not be had, once somebody can win.
-struct Election {
-    winner: Address,
-    donors: Vec<candidates::Donor>,
-}
-
 /// Plans a failover of `snapshot`'s primary.
 ///
 /// # Errors
@@ -63,36 +64,36 @@ pub fn plan_failover(
                 "no primary is on record, so there is nothing to fail over from",
                 "see `primacy explain`",
             )],
+            false,
         ));
     };
+    let snapshot = &*match stage {
+        Stage::BeforeFence => Cow::Borrowed(snapshot),
+        Stage::AfterSeal => detached::reattached(snapshot, &old),
+    };
     let judged = candidates::judge(snapshot, &old);
-    let mut reasons = Vec::new();
     let mut notes = Vec::new();
+    let mut reasons = other_writers(snapshot, &old, stage);
     if stage == Stage::BeforeFence {
         reasons.extend(is_dead(diagnosis, request));
         reasons.extend(is_fenceable(snapshot, &old, diagnosis, request, &mut notes));
     }
     let coverage = coverage::coverage(snapshot, &old);
     reasons.extend(is_covered(snapshot, &coverage, request, &mut notes));
-    let election = match elect(snapshot, &old, request, &mut notes) {
-        Ok(election) => Some(election),
-        Err((why, held)) => {
-            reasons.extend(why);
-            if held {
-                return Err(Refusal { kind: OperationKind::Failover, reasons, held, judged });
-            }
-            None
+    let election = match elect(snapshot, &old, &judged, request, &mut notes) {
+        Ok(election) if reasons.is_empty() => election,
+        Ok(_) => return Err(refusal(judged, reasons, false)),
+        Err(failed) => {
+            reasons.extend(failed.reasons);
+            return Err(refusal(judged, reasons, failed.held));
         }
     };
-    let election = match election {
-        Some(election) if reasons.is_empty() => election,
-        _ => return Err(refusal(judged, reasons)),
-    };
     let winner = election.winner.clone();
-    for judgement in judged.iter().filter(|j| !j.exclusions.is_empty()) {
+    for judgement in judged.iter().filter(|j| !j.exclusions.is_empty() && j.server != winner) {
         let why: Vec<_> = judgement.exclusions.iter().map(ToString::to_string).collect();
         notes.push(format!("{} was no candidate: {}", judgement.server, why.join("; ")));
     }
+    notes.extend(outside_channels(snapshot, &old));
     let mut steps = Vec::new();
     if stage == Stage::BeforeFence {
         let rung = snapshot.server(&old).and_then(|s| s.fences.first().copied());
@@ -102,12 +103,14 @@ pub fn plan_failover(
             limit: timing.statement_limit,
             no_return: true,
         });
-        let servers = live_members(snapshot, &old);
-        steps.push(step(Step::SealReceivers { servers }, timing.statement_limit));
+        let servers = direct(snapshot, &old);
+        if !servers.is_empty() {
+            steps.push(step(Step::SealReceivers { servers }, timing.statement_limit));
+        }
         steps.push(step(Step::Measure, timing.statement_limit));
     }
     after_measure(snapshot, &old, &election, &mut steps, &mut notes)
-        .map_err(|reason| refusal(judged.clone(), vec![reason]))?;
+        .map_err(|reason| refusal(judged.clone(), vec![reason], false))?;
     Ok(Plan {
         cluster: snapshot.cluster.clone(),
         kind: OperationKind::Failover,
@@ -121,8 +124,41 @@ pub fn plan_failover(
     })
 }
 
-fn refusal(judged: Vec<candidates::Judged>, reasons: Vec<Reason>) -> Refusal {
-    Refusal { kind: OperationKind::Failover, reasons, held: false, judged }
+fn refusal(judged: Vec<candidates::Judged>, reasons: Vec<Reason>, held: bool) -> Refusal {
+    Refusal { kind: OperationKind::Failover, reasons, held, judged }
+}
+
+/// Servers that accept writes now, before anybody is promoted.
+fn other_writers(snapshot: &ClusterSnapshot, old: &Address, stage: Stage) -> Vec<Reason> {
+    snapshot
+        .all_live()
+        .filter(|(a, f)| f.writable() && (*a != old || stage == Stage::AfterSeal))
+        .map(|(a, _)| {
+            Reason::new(
+                format!("{a} accepts writes already, so nobody else may be promoted"),
+                format!("make {a} read-only: SET GLOBAL read_only = ON"),
+            )
+        })
+        .collect()
+}
+
+/// Channels over which the old primary got events from outside: they do not move with the role.
+fn outside_channels(snapshot: &ClusterSnapshot, old: &Address) -> Vec<String> {
+    let facts = snapshot.server(old).and_then(|s| s.facts.as_ref());
+    let mut notes: Vec<_> = facts
+        .into_iter()
+        .flat_map(|f| &f.channels)
+        .filter(|c| topology::source_of(snapshot, c).is_none())
+        .map(|c| {
+            format!(
+                "{old} itself replicated from {} (channel {:?}); that is not moved: set it up on \
+                 the new primary by hand",
+                c.source, c.name
+            )
+        })
+        .collect();
+    notes.sort();
+    notes
 }
 
 /// Whether the primary is known to be dead, or a person says so.
@@ -144,9 +180,13 @@ fn is_dead(diagnosis: &Diagnosis, request: &FailoverRequest) -> Option<Reason> {
         | Diagnosis::PrimaryRefusesUs { .. }
         | Diagnosis::PrimaryCutOffFromHere { .. }
         | Diagnosis::PrimaryReadOnly { .. }
+        | Diagnosis::ManagerIsolated { .. }
             if request.force =>
         {
             None
+        }
+        Diagnosis::Starting { .. } | Diagnosis::NoPrimary { .. } => {
+            Some(Reason::new(diagnosis.sentence(), "see `primacy explain`"))
         }
         other => Some(Reason::new(
             other.sentence(),
@@ -169,12 +209,31 @@ fn is_fenceable(
         notes.push(format!("{old} is fenced ({rung}): {}", rung.guarantee()));
         return None;
     }
-    let death = match diagnosis {
-        Diagnosis::PrimaryDead { death, .. } => Some(*death),
-        _ => None,
-    };
-    match death {
-        Some(Death::ProcessGone | Death::Refused | Death::StoppedForTooLong) => {
+    let server = snapshot.server(old);
+    let process = server.and_then(|s| s.process);
+    let last = server.and_then(|s| s.contact.failure());
+    // Nobody can write there now, whoever may come back later.
+    let nothing_listens = matches!(process, Some(ProcessState::Exited { .. }))
+        || (process.is_none()
+            && matches!(last, Some(ContactFailure::Refused | ContactFailure::ShuttingDown)));
+    match diagnosis {
+        Diagnosis::PrimaryRefusesUs { .. }
+        | Diagnosis::PrimaryCutOffFromHere { .. }
+        | Diagnosis::PrimaryRestarting { .. } => Some(Reason::new(
+            format!("{old} is alive and cannot be fenced, so two servers would accept writes"),
+            "stop it first; no option goes on without that",
+        )),
+        Diagnosis::PrimaryReadOnly { .. } => {
+            notes.push(format!(
+                "{NOT_GUARANTEED}: {old} answers and cannot be fenced; only its read_only setting \
+                 keeps it from accepting writes"
+            ));
+            None
+        }
+        Diagnosis::PrimaryDead {
+            death: Death::ProcessGone | Death::Refused | Death::StoppedForTooLong,
+            ..
+        } if nothing_listens => {
             notes.push(format!(
                 "{old} cannot be fenced: nothing listens there now, and if it is started again it \
                  is set read-only on sight; what it accepts before that is not prevented unless \
@@ -183,9 +242,10 @@ fn is_fenceable(
             None
         }
         _ if snapshot.policy.unfenced == RefuseOrProceed::Proceed || request.force => {
+            let by = if request.force { "--force" } else { "unfenced = \"proceed\"" };
             notes.push(format!(
-                "NOT GUARANTEED: {old} is silent and cannot be fenced. If it still runs, it may \
-                 accept writes that nobody else gets (unfenced = \"proceed\")"
+                "{NOT_GUARANTEED}: {old} is silent and cannot be fenced. If it still runs, it may \
+                 accept writes that nobody else gets ({by})"
             ));
             None
         }
@@ -232,96 +292,6 @@ fn is_covered(
     ))
 }
 
-/// Chooses the winner: the best candidate that can be brought to hold everything.
-fn elect(
-    snapshot: &ClusterSnapshot,
-    old: &Address,
-    request: &FailoverRequest,
-    notes: &mut Vec<String>,
-) -> Result<Election, (Vec<Reason>, bool)> {
-    let mut order: Vec<_> = candidates::ranked(snapshot, old)
-        .into_iter()
-        .filter(|c| !request.excluded.contains(c))
-        .collect();
-    if let Some(to) = &request.to {
-        let judged = candidates::judge(snapshot, old);
-        let Some(judgement) = judged.iter().find(|j| j.server == *to) else {
-            return Err((
-                vec![Reason::new(
-                    format!("{to} is no server of this cluster"),
-                    "see `primacy list servers` for the names",
-                )],
-                false,
-            ));
-        };
-        let against: Vec<_> = judgement
-            .exclusions
-            .iter()
-            .filter(|e| !(request.force && matches!(e, Exclusion::Never | Exclusion::OtherSite(_))))
-            .map(ToString::to_string)
-            .collect();
-        if !against.is_empty() {
-            return Err((
-                vec![Reason::new(
-                    format!("{to} cannot become primary: {}", against.join("; ")),
-                    "mend that, or name another server",
-                )],
-                false,
-            ));
-        }
-        order = vec![to.clone()];
-    }
-    let mut stuck = Vec::new();
-    for winner in order {
-        match candidates::donors(snapshot, old, &winner) {
-            Ok(donors) => return Ok(Election { winner, donors }),
-            Err(_) if request.force && request.accept_loss => {
-                notes.push(format!(
-                    "ACCEPTED LOSS: {winner} is promoted without transactions that exist elsewhere"
-                ));
-                return Ok(Election { winner, donors: Vec::new() });
-            }
-            Err(why) => stuck = why,
-        }
-    }
-    if !stuck.is_empty() {
-        let reasons = stuck
-            .into_iter()
-            .map(|why| {
-                Reason::new(
-                    why,
-                    "mend that server so that it can apply what it received; or give these \
-                     transactions up with `primacy failover --force --accept-loss`",
-                )
-            })
-            .collect();
-        return Err((reasons, true));
-    }
-    Err((vec![no_candidate(snapshot, old)], false))
-}
-
-fn no_candidate(snapshot: &ClusterSnapshot, old: &Address) -> Reason {
-    let judged = candidates::judge(snapshot, old);
-    let without_gtid = snapshot.all_live().any(|(a, f)| {
-        a != old
-            && (f.gtid_mode == GtidMode::Off
-                || f.channel(&snapshot.policy.channel).is_some_and(|c| !c.positioning.is_gtid()))
-    });
-    let why: Vec<_> = judged
-        .iter()
-        .map(|j| {
-            let exclusions: Vec<_> = j.exclusions.iter().map(ToString::to_string).collect();
-            format!("{}: {}", j.server, exclusions.join("; "))
-        })
-        .collect();
-    let remedy = if without_gtid {
-        "this version fails over clusters that replicate by GTID: switch GTID on"
-    } else {
-        "bring a replica back or mend what stands against it"
-    };
-    Reason::new(format!("no server can become primary ({})", why.join(" / ")), remedy)
-}
-
 /// Everything from the drain on.
 fn after_measure(
     snapshot: &ClusterSnapshot,
@@ -347,7 +317,7 @@ fn after_measure(
         ));
     }
     let siblings = siblings(snapshot, old, winner);
-    semi_sync(snapshot, winner, &siblings, steps, notes)?;
+    semi_sync(snapshot, old, winner, &siblings, None, steps, notes)?;
     steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
     steps.push(step(
         Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },

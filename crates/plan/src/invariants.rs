@@ -4,10 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use primacy_types::{Address, ClusterSnapshot, Contact, Epoch, GtidSet};
+use primacy_types::{
+    Address, ClusterSnapshot, ContactFailure, Epoch, FenceRung, GtidSet, ProcessState, Promotion,
+    ServerFacts,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{OperationKind, Plan, Step, candidates, topology};
+use crate::operation::{FORCED, NOT_GUARANTEED};
+use crate::{OperationKind, Plan, PlannedStep, Step, holdings, topology};
 
 /// A promise that a plan would break.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +30,13 @@ struct Simulated<'a> {
     holds: BTreeMap<Address, GtidSet>,
     /// What each live server has applied.
     applied: BTreeMap<Address, GtidSet>,
+    /// What the winner must have when it is opened.
     everything: Option<GtidSet>,
-    recorded: Option<Epoch>,
+    /// Servers that were waited for: drained, or caught up with the blocked primary.
+    settled: BTreeSet<Address>,
+    detached: BTreeSet<Address>,
+    fenced: bool,
+    recorded: Option<(Address, Epoch)>,
     opened: usize,
     accept_loss: bool,
 }
@@ -41,11 +50,13 @@ pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) ->
     let live = || snapshot.all_live();
     let mut writable: BTreeSet<Address> =
         live().filter(|(_, f)| f.writable()).map(|(a, _)| a.clone()).collect();
-    // A server that does not answer may well accept writes, unless it was read-only when last
-    // seen and nobody had a reason to open it.
-    let silent_primary =
-        snapshot.server(&plan.old).is_some_and(|s| !matches!(s.contact, Contact::Answering { .. }));
-    if plan.kind == OperationKind::Failover && silent_primary {
+    // A primary that does not answer may well accept writes. A plan that goes on after the fence
+    // does not repeat it: then only the server's own word says that it is open again.
+    let fences = |s: &PlannedStep| matches!(s.step, Step::Fence { .. });
+    if plan.kind == OperationKind::Failover
+        && snapshot.live(&plan.old).is_none()
+        && plan.steps.iter().any(fences)
+    {
         writable.insert(plan.old.clone());
     }
     let mut world = Simulated {
@@ -54,20 +65,18 @@ pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) ->
         holds: live().map(|(a, f)| (a.clone(), f.holds(channel))).collect(),
         applied: live().map(|(a, f)| (a.clone(), f.executed.clone())).collect(),
         everything: match plan.kind {
-            OperationKind::Failover => candidates::held_by_all(snapshot, &plan.old),
-            _ => None,
+            OperationKind::Failover => holdings::held_by_all(snapshot, &plan.old),
+            OperationKind::Switchover => snapshot.live(&plan.old).map(|f| f.executed.clone()),
+            OperationKind::Reopen => None,
         },
+        settled: BTreeSet::new(),
+        detached: BTreeSet::new(),
+        fenced: false,
         recorded: None,
         opened: 0,
         accept_loss,
     };
     let mut found = Vec::new();
-    // A plan that goes on after the fence does not repeat it.
-    if plan.kind == OperationKind::Failover
-        && !plan.steps.iter().any(|s| matches!(s.step, Step::Fence { .. }))
-    {
-        world.writable.remove(&plan.old);
-    }
     for (index, planned) in plan.steps.iter().enumerate() {
         for sentence in world.run(plan, &planned.step) {
             found.push(Violation { step: index, sentence });
@@ -84,25 +93,22 @@ impl Simulated<'_> {
     fn run(&mut self, plan: &Plan, step: &Step) -> Vec<String> {
         let mut broken = Vec::new();
         match step {
-            Step::Fence { server, .. } | Step::BlockWrites { server, .. } => {
+            Step::Fence { server, rung } => broken.extend(self.fence(plan, server, *rung)),
+            Step::BlockWrites { server, .. } => {
                 self.writable.remove(server);
+            }
+            Step::SealReceivers { .. } | Step::Measure => {
+                if !self.fenced {
+                    broken.push(format!("{} has not been fenced before this", plan.old));
+                }
             }
             Step::Drain { server } => {
                 if let Some(held) = self.holds.get(server) {
                     self.applied.insert(server.clone(), held.clone());
                 }
+                self.settled.insert(server.clone());
             }
-            Step::CatchUp { server, source } => {
-                if self.writable.contains(source) {
-                    broken.push(format!("{server} cannot catch up: {source} still takes writes"));
-                }
-                let (mine, theirs) = (self.holds.get(server), self.holds.get(source));
-                if let (Some(mine), Some(theirs)) = (mine, theirs) {
-                    let all = mine.union(theirs);
-                    self.holds.insert(server.clone(), all.clone());
-                    self.applied.insert(server.clone(), all);
-                }
-            }
+            Step::CatchUp { server, source } => broken.extend(self.catch_up(server, source)),
             Step::Level { server, from, until } => {
                 if !self.covers(&self.applied, from, until, server) {
                     broken.push(format!(
@@ -116,45 +122,84 @@ impl Simulated<'_> {
             }
             Step::AttachAckers { source, replicas, .. } => {
                 for replica in replicas {
-                    broken.extend(self.drops_received(replica, source));
+                    broken.extend(self.repoint(plan, replica, source));
                 }
             }
             Step::Repoint { server, source, .. } => {
-                broken.extend(self.drops_received(server, source));
-                if server == &plan.winner {
-                    broken.push(format!("the winner {server} is pointed to {source}"));
-                }
-                if self.writable.contains(server) {
-                    broken.push(format!("{server} becomes a replica while it accepts writes"));
-                }
+                broken.extend(self.repoint(plan, server, source));
             }
             Step::Detach { server } => {
-                if self.holds.get(server) != self.applied.get(server)
-                    && !self.applied_covers_held(server)
-                {
+                if !self.applied_covers_held(server) && !self.accept_loss {
                     broken.push(format!("{server} drops transactions that it received"));
                 }
+                self.detached.insert(server.clone());
             }
-            Step::RecordEpoch { epoch, .. } => {
-                if *epoch <= self.snapshot.epoch {
+            Step::RecordEpoch { server, epoch, .. } => {
+                if *epoch != self.snapshot.epoch.next() {
                     broken.push(format!(
-                        "epoch {epoch} is not later than the current {}",
+                        "epoch {epoch} is not the one after the current {}",
                         self.snapshot.epoch
                     ));
                 }
-                self.recorded = Some(*epoch);
+                self.recorded = Some((server.clone(), *epoch));
             }
             Step::OpenWrites { server, epoch } => broken.extend(self.open(plan, server, *epoch)),
-            Step::Route { server, .. } => {
+            Step::Route { server, epoch } => {
                 if !self.writable.contains(server) {
                     broken.push(format!("applications are sent to {server}, which is closed"));
                 }
+                if *epoch != plan.epoch {
+                    broken.push(format!("applications are sent to {server} in epoch {epoch}"));
+                }
             }
-            Step::SealReceivers { .. }
-            | Step::Measure
-            | Step::SemiSyncRole { .. }
-            | Step::MoveEvents { .. }
-            | Step::Verify { .. } => {}
+            Step::SemiSyncRole { .. } | Step::MoveEvents { .. } | Step::Verify { .. } => {}
+        }
+        broken
+    }
+
+    fn fence(&mut self, plan: &Plan, server: &Address, rung: Option<FenceRung>) -> Option<String> {
+        self.fenced |= *server == plan.old;
+        let seen = self.snapshot.server(server);
+        if rung.is_none() && self.snapshot.live(server).is_some_and(ServerFacts::writable) {
+            return Some(format!("{server} accepts writes and there is no way to fence it"));
+        }
+        self.writable.remove(server);
+        let process = seen.and_then(|s| s.process);
+        let nothing_listens = matches!(process, Some(ProcessState::Exited { .. }))
+            || (process.is_none()
+                && matches!(
+                    seen.and_then(|s| s.contact.failure()),
+                    Some(ContactFailure::Refused | ContactFailure::ShuttingDown)
+                ));
+        (rung.is_none() && !nothing_listens && !plan.notes_say(NOT_GUARANTEED))
+            .then(|| format!("{server} is not fenced and no note says what that means"))
+    }
+
+    /// The blocked primary has everything that it ever gave to a replica.
+    fn catch_up(&mut self, server: &Address, source: &Address) -> Option<String> {
+        let mut all = self.holds.get(server)?.clone();
+        for more in [self.holds.get(source), holdings::held_by_all(self.snapshot, source).as_ref()]
+        {
+            all = more.map_or(all.clone(), |more| all.union(more));
+        }
+        self.holds.insert(server.clone(), all.clone());
+        self.applied.insert(server.clone(), all);
+        self.settled.insert(server.clone());
+        self.writable
+            .contains(source)
+            .then(|| format!("{server} cannot catch up: {source} still takes writes"))
+    }
+
+    fn repoint(&self, plan: &Plan, server: &Address, source: &Address) -> Vec<String> {
+        let mut broken = Vec::new();
+        broken.extend(self.drops_received(server, source));
+        if server == &plan.winner {
+            broken.push(format!("the winner {server} is pointed to {source}"));
+        } else if source != &plan.winner {
+            broken.push(format!("{server} is pointed to {source}, which is not the winner"));
+        }
+        if self.writable.contains(server) {
+            broken.push(format!("{server} becomes a replica while it accepts writes"));
         }
         broken
     }
@@ -175,7 +220,21 @@ impl Simulated<'_> {
         if !self.holds.contains_key(server) {
             broken.push(format!("{server} is opened without having been seen"));
         }
-        if !self.applied_covers_held(server) {
+        if plan.kind == OperationKind::Reopen {
+            if epoch != self.snapshot.epoch {
+                broken.push(format!("{server} is opened again in another epoch, {epoch}"));
+            }
+        } else {
+            broken.extend(self.promote(plan, server, epoch));
+        }
+        self.writable.insert(server.clone());
+        broken
+    }
+
+    /// What must be true of a server that becomes primary and was not.
+    fn promote(&self, plan: &Plan, server: &Address, epoch: Epoch) -> Vec<String> {
+        let mut broken = Vec::new();
+        if !self.settled.contains(server) || !self.applied_covers_held(server) {
             broken.push(format!("{server} is opened before it applied what it received"));
         }
         let lacks = match (&self.everything, self.applied.get(server)) {
@@ -185,21 +244,17 @@ impl Simulated<'_> {
         if !lacks.is_empty() && !self.accept_loss {
             broken.push(format!("{server} is opened without {}", lacks.join(", ")));
         }
-        let recorded = match plan.kind {
-            OperationKind::Reopen => epoch == self.snapshot.epoch,
-            _ => self.recorded == Some(epoch),
-        };
-        if !recorded {
+        if !self.detached.contains(server) {
+            broken.push(format!("{server} is opened while it is still a replica"));
+        }
+        if self.recorded != Some((server.clone(), epoch)) || epoch != plan.epoch {
             broken.push(format!("{server} is opened in epoch {epoch}, which is not on record"));
         }
-        if plan.kind != OperationKind::Reopen
-            && self.snapshot.policy.server(server).promotion == primacy_types::Promotion::Never
-            && plan.judged.iter().any(|j| j.server == *server && !j.exclusions.is_empty())
-            && plan.notes.is_empty()
+        if self.snapshot.policy.server(server).promotion == Promotion::Never
+            && !plan.notes_say(FORCED)
         {
             broken.push(format!("{server} must never be promoted"));
         }
-        self.writable.insert(server.clone());
         broken
     }
 
@@ -230,11 +285,11 @@ impl Simulated<'_> {
         if self.applied_covers_held(server) || self.accept_loss {
             return None;
         }
-        let safe = match (self.applied.get(source), self.holds.get(server)) {
-            (Some(theirs), Some(held)) => theirs.covers(held),
+        let of = |server| self.applied.get(server);
+        let safe = match (of(source), of(server), self.holds.get(server)) {
+            (Some(theirs), Some(mine), Some(held)) => theirs.union(mine).covers(held),
             _ => false,
         };
-        // Outside a failover the receiver's set names transactions that the source has anyway.
         let same_history = topology::managed_source(self.snapshot, server).as_ref() == Some(source);
         (!safe && !same_history)
             .then(|| format!("{server} would drop received transactions when moved to {source}"))

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Coverage, Judged, Step};
 
+/// Begins the note of a plan that names a guarantee which is missing.
+pub(crate) const NOT_GUARANTEED: &str = "NOT GUARANTEED";
+
+/// Begins the note of a plan that does what the policy forbids because a person said so.
+pub(crate) const FORCED: &str = "FORCED";
+
 /// What kind of change a plan makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +81,11 @@ impl Plan {
     /// Position of the first step from which there is no way back.
     pub fn no_return_at(&self) -> Option<usize> {
         self.steps.iter().position(|s| s.no_return)
+    }
+
+    /// Whether a note begins with this word.
+    pub(crate) fn notes_say(&self, word: &str) -> bool {
+        self.notes.iter().any(|note| note.starts_with(word))
     }
 }
 

@@ -3,37 +3,46 @@
 
 use primacy_types::{Address, ClusterSnapshot, Millis, Promotion, WithoutAcker};
 
-use crate::{PlannedStep, Reason, Step, topology};
+use crate::operation::NOT_GUARANTEED;
+use crate::{PlannedStep, Reason, Step, errant, topology};
 
 /// A step before the point of no return.
 pub(crate) fn step(step: Step, limit: Millis) -> PlannedStep {
     PlannedStep { step, limit, no_return: false }
 }
 
-/// Live servers other than `old` that have the managed channel.
-pub(crate) fn live_members(snapshot: &ClusterSnapshot, old: &Address) -> Vec<Address> {
-    snapshot
-        .all_live()
-        .filter(|(a, f)| *a != old && f.channel(&snapshot.policy.channel).is_some())
-        .map(|(a, _)| a.clone())
+/// Live servers that read from `old` itself: what they receive is final once they are sealed, and
+/// all of them get a new source. Replicas of intermediates go on undisturbed.
+pub(crate) fn direct(snapshot: &ClusterSnapshot, old: &Address) -> Vec<Address> {
+    topology::direct_replicas(snapshot, old)
+        .filter(|a| snapshot.live(a).is_some())
+        .cloned()
         .collect()
 }
 
 /// The replicas that must get a new source when `winner` replaces `old`. Intermediates keep their
-/// replicas; a server below the winner stays where it is.
+/// replicas, unless they are gone themselves; a server below the winner stays where it is.
 pub(crate) fn siblings(
     snapshot: &ClusterSnapshot,
     old: &Address,
     winner: &Address,
 ) -> Vec<Address> {
-    live_members(snapshot, old)
-        .into_iter()
-        .filter(|s| s != winner)
+    let above_winner = topology::intermediates(snapshot, winner, old).unwrap_or_default();
+    let orphan = |s: &Address| {
+        topology::intermediates(snapshot, s, old).is_some_and(|way| {
+            way.first().is_some_and(|source| source != winner && snapshot.live(source).is_none())
+        })
+    };
+    snapshot
+        .all_live()
+        .map(|(a, _)| a)
+        .filter(|s| *s != winner && *s != old)
         .filter(|s| {
             topology::managed_source(snapshot, s).as_ref() == Some(old)
-                || (topology::descends_from(snapshot, winner, s)
-                    && topology::descends_from(snapshot, s, old))
+                || above_winner.contains(s)
+                || orphan(s)
         })
+        .cloned()
         .collect()
 }
 
@@ -56,10 +65,14 @@ pub(crate) fn repoint_all(
 }
 
 /// Sets the winner's part in semi-sync and attaches the replicas that it needs.
+///
+/// `later` is the old primary of a switchover: it acknowledges too, but only after the promotion.
 pub(crate) fn semi_sync(
     snapshot: &ClusterSnapshot,
+    old: &Address,
     winner: &Address,
     siblings: &[Address],
+    later: Option<&Address>,
     steps: &mut Vec<PlannedStep>,
     notes: &mut Vec<String>,
 ) -> Result<(), Reason> {
@@ -70,16 +83,23 @@ pub(crate) fn semi_sync(
     let ackers: Vec<Address> = siblings
         .iter()
         .filter(|s| snapshot.live(s).is_some_and(|f| f.semi_sync.replica_enabled))
+        .filter(|s| snapshot.live_channel(s).is_some_and(|c| c.positioning.is_gtid()))
+        // The winner's binary log does not continue what such a replica has.
+        .filter(|s| errant::errant_of(snapshot, old, s).is_empty())
         .cloned()
         .collect();
-    let enough = ackers.len() >= usize::from(wish.wait_count);
+    let late = later.filter(|s| snapshot.live(s).is_some_and(|f| f.semi_sync.available));
+    let wait_for = usize::from(wish.wait_count);
     let mut wait_count = Some(wish.wait_count);
-    let mut needed = wish.wait_count;
-    if !enough {
+    let mut attach = ackers.len() >= wait_for;
+    if let (false, Some(late)) = (attach, late.filter(|_| ackers.len() + 1 >= wait_for)) {
+        notes.push(format!("the first commits on {winner} wait until {late} acknowledges them"));
+        attach = true;
+    } else if !attach {
         let lacking = format!(
-            "semi-sync waits for {} replica(s) and only {} is left to acknowledge",
+            "semi-sync waits for {} replica(s) and only {} can acknowledge",
             wish.wait_count,
-            ackers.len()
+            ackers.len() + usize::from(late.is_some())
         );
         match wish.without_acker {
             WithoutAcker::Refuse => {
@@ -90,14 +110,12 @@ pub(crate) fn semi_sync(
             }
             WithoutAcker::Block => {
                 notes.push(format!("{lacking}: commits wait until more return"));
-                needed = ackers.len() as u16;
             }
             WithoutAcker::Degrade => {
                 notes.push(format!(
-                    "NOT GUARANTEED: {lacking}; semi-sync is off on {winner} until more return"
+                    "{NOT_GUARANTEED}: {lacking}; semi-sync is off on {winner} until more return"
                 ));
                 wait_count = None;
-                needed = ackers.len() as u16;
             }
         }
     }
@@ -105,7 +123,10 @@ pub(crate) fn semi_sync(
         Step::SemiSyncRole { server: winner.clone(), source: true, wait_count },
         timing.statement_limit,
     ));
-    if !ackers.is_empty() {
+    // Where commits would wait or need not wait whoever is attached, nobody is waited for: the
+    // ackers are repointed with the others.
+    if attach && !ackers.is_empty() {
+        let needed = wait_for.min(ackers.len()) as u16;
         steps.push(step(
             Step::AttachAckers { source: winner.clone(), replicas: ackers, needed },
             timing.stall_limit,

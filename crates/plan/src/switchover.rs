@@ -181,7 +181,7 @@ fn build(
     ));
     // The old primary is a replica again before long and acknowledges too, but it is attached
     // only after the promotion: until then it must be able to go on as it was.
-    semi_sync(snapshot, winner, &siblings, steps, notes)?;
+    semi_sync(snapshot, old, winner, &siblings, Some(old), steps, notes)?;
     steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
     steps.push(PlannedStep {
         step: Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },

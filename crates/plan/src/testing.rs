@@ -29,6 +29,21 @@ pub fn pos(text: &str) -> GtidSet {
     GtidSet::MariaDb(text.parse().expect("a GTID position"))
 }
 
+/// The `server_uuid` of the MySQL server with this `server_id` in a test world.
+pub fn uuid(server_id: u32) -> String {
+    format!("{server_id:08}-0000-0000-0000-000000000000")
+}
+
+/// A MySQL GTID set, with `server_id`s in place of UUIDs: `1:1-100,2:1-3`.
+pub fn gtids(text: &str) -> GtidSet {
+    let entries = text.split(',').filter(|e| !e.is_empty()).map(|entry| {
+        let (server, intervals) = entry.split_once(':').expect("server:intervals");
+        format!("{}:{intervals}", uuid(server.parse().expect("a server id")))
+    });
+    let text: Vec<_> = entries.collect();
+    GtidSet::MySql(text.join(",").parse().expect("a GTID set"))
+}
+
 /// A healthy cluster: the first server is the primary, the others replicate from it.
 pub fn cluster<const N: usize>(names: [&str; N]) -> World {
     let addresses: Vec<Address> = names.iter().map(|n| addr(n)).collect();
@@ -139,7 +154,7 @@ impl World {
     #[must_use]
     pub fn receiver_lost(mut self, name: &str) -> Self {
         self.channel(name).receiver = ReceiverState::Connecting;
-        self.server(name).received_at = Some(Moment(0));
+        self.server(name).received_at = Some(NOW - Millis(400));
         self
     }
 
@@ -159,9 +174,53 @@ impl World {
     /// The server received this and applied only that.
     #[must_use]
     pub fn received(mut self, name: &str, received: &str, applied: &str) -> Self {
-        self.channel(name).received = Some(pos(received));
-        self.facts(name).executed = pos(applied);
-        self.facts(name).logged = pos(applied);
+        let mysql = self.facts(name).version.is_mysql();
+        let parse = |text| if mysql { gtids(text) } else { pos(text) };
+        self.channel(name).received = Some(parse(received));
+        self.facts(name).executed = parse(applied);
+        self.facts(name).logged = parse(applied);
+        self
+    }
+
+    /// The replica's receiver is connected and has got nothing since so long ago.
+    #[must_use]
+    pub fn quiet(mut self, name: &str, ago: u64) -> Self {
+        self.server(name).received_at = Some(NOW - Millis(ago));
+        self
+    }
+
+    /// The replica reads from another replica.
+    #[must_use]
+    pub fn below(mut self, name: &str, source: &str) -> Self {
+        let id = self.facts(source).server_id;
+        let uuid = self.facts(source).server_uuid.clone();
+        let channel = self.channel(name);
+        channel.source = addr(source);
+        channel.source_server_id = id;
+        channel.source_uuid = uuid;
+        self
+    }
+
+    /// All servers are MySQL with GTIDs, at transaction 100 of the primary.
+    #[must_use]
+    pub fn on_mysql(mut self) -> Self {
+        for server in self.snapshot.servers.values_mut() {
+            let Some(facts) = &mut server.facts else {
+                continue;
+            };
+            facts.version = ServerVersion::mysql(8, 4, 3);
+            facts.server_uuid = Some(uuid(facts.server_id));
+            facts.super_read_only = Some(facts.read_only);
+            facts.gtid_strict = None;
+            facts.executed = gtids("1:1-100");
+            facts.logged = gtids("1:1-100");
+            facts.purged = Some(gtids(""));
+            for channel in &mut facts.channels {
+                channel.source_uuid = Some(uuid(channel.source_server_id));
+                channel.received = Some(gtids("1:2-100"));
+                channel.positioning = Positioning::AutoPosition;
+            }
+        }
         self
     }
 

@@ -3,9 +3,7 @@
 //! A replica names its source by the host name it was given, which need not be the address that
 //! Primacy was configured with; the source's `server_uuid` or `server_id` settles who is meant.
 
-use std::collections::BTreeSet;
-
-use primacy_types::{Address, ChannelStatus, ClusterSnapshot};
+use primacy_types::{Address, ChannelStatus, ClusterSnapshot, ServerFacts};
 
 /// The server of the cluster that this channel reads from; `None` if it is none of ours.
 pub fn source_of(snapshot: &ClusterSnapshot, channel: &ChannelStatus) -> Option<Address> {
@@ -19,8 +17,11 @@ pub fn source_of(snapshot: &ClusterSnapshot, channel: &ChannelStatus) -> Option<
             return Some(address.clone());
         }
     }
-    let mut same = known()
-        .filter(|(_, f)| channel.source_server_id != 0 && f.server_id == channel.source_server_id);
+    // An outside source may have the number of one of ours: a UUID that differs tells them apart.
+    let other = |f: &ServerFacts| matches!((&channel.source_uuid, &f.server_uuid), (Some(a), Some(b)) if a != b);
+    let mut same = known().filter(|(_, f)| {
+        channel.source_server_id != 0 && f.server_id == channel.source_server_id && !other(f)
+    });
     match (same.next(), same.next()) {
         (Some((address, _)), None) => Some(address.clone()),
         _ => None,
@@ -46,22 +47,34 @@ pub fn direct_replicas<'a>(
 
 /// Whether `server` gets its events from `primary`, directly or through a chain of ours.
 pub fn descends_from(snapshot: &ClusterSnapshot, server: &Address, primary: &Address) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut at = server.clone();
-    while seen.insert(at.clone()) {
-        match managed_source(snapshot, &at) {
-            Some(source) if source == *primary => return true,
-            Some(source) => at = source,
-            None => return false,
+    intermediates(snapshot, server, primary).is_some()
+}
+
+/// The servers through which `server` gets the events of `primary`, the nearest first; empty if it
+/// reads from it directly, `None` if it does not get them.
+pub(crate) fn intermediates(
+    snapshot: &ClusterSnapshot,
+    server: &Address,
+    primary: &Address,
+) -> Option<Vec<Address>> {
+    let mut path = vec![server.clone()];
+    loop {
+        let source = managed_source(snapshot, path.last()?)?;
+        if source == *primary {
+            path.remove(0);
+            return Some(path);
         }
+        if path.contains(&source) {
+            return None;
+        }
+        path.push(source);
     }
-    false
 }
 
 /// Why no primary can be named when none is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPrimary {
-    /// Some servers have not answered yet, and those that did do not settle it.
+    /// Some servers have not answered (any more), and those that did do not settle it.
     NotAllSeen(Vec<Address>),
     /// More than one server accepts writes.
     Several(Vec<Address>),
@@ -80,6 +93,18 @@ pub fn find_primary(snapshot: &ClusterSnapshot) -> Result<Address, NoPrimary> {
         .filter(|(_, s)| s.facts.is_none())
         .map(|(a, _)| a.clone())
         .collect();
+    // Whoever accepted writes when it was last seen may do so still.
+    let doubtful: Vec<_> = snapshot
+        .servers
+        .iter()
+        .filter(|(_, s)| {
+            s.live_facts().is_none() && s.facts.as_ref().is_some_and(ServerFacts::writable)
+        })
+        .map(|(a, _)| a.clone())
+        .collect();
+    if !doubtful.is_empty() && writable.len() < 2 {
+        return Err(NoPrimary::NotAllSeen(doubtful));
+    }
     match writable.as_slice() {
         // A server that was never seen could accept writes as well; replicas that follow the
         // writable one settle it, because they vouch for who their source is.
@@ -93,7 +118,7 @@ pub fn find_primary(snapshot: &ClusterSnapshot) -> Result<Address, NoPrimary> {
             let mut roots = live.iter().filter(|root| {
                 live.len() > 1
                     && live.iter().all(|s| s == *root || descends_from(snapshot, s, root))
-                    && managed_source(snapshot, root).is_none()
+                    && snapshot.live_channel(root).is_none()
             });
             roots.next().map(|root| (*root).clone()).ok_or(NoPrimary::None)
         }

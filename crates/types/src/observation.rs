@@ -33,6 +33,8 @@ pub enum ContactFailure {
     ShuttingDown,
     /// Encryption could not be agreed. Something is alive there.
     Tls(String),
+    /// The server answered with an error. It is alive.
+    Answered(String),
     /// Anything else.
     Other(String),
 }
@@ -40,7 +42,10 @@ pub enum ContactFailure {
 impl ContactFailure {
     /// The server itself answered, so it is not dead.
     pub fn proves_life(&self) -> bool {
-        matches!(self, Self::AccessDenied(_) | Self::TooManyConnections | Self::Tls(_))
+        matches!(
+            self,
+            Self::AccessDenied(_) | Self::TooManyConnections | Self::Tls(_) | Self::Answered(_)
+        )
     }
 }
 
@@ -56,6 +61,7 @@ impl std::fmt::Display for ContactFailure {
             Self::TooManyConnections => f.write_str("too many connections"),
             Self::ShuttingDown => f.write_str("server is shutting down"),
             Self::Tls(text) => write!(f, "TLS failed: {text}"),
+            Self::Answered(text) => write!(f, "it answered with an error: {text}"),
             Self::Other(text) => f.write_str(text),
         }
     }

@@ -1,0 +1,20 @@
+//! What a manager tells and takes: the types that commands and programs exchange with it, the
+//! HTTP routes that carry them, and the client.
+//!
+//! Today a manager listens on a unix socket whose file permissions decide who may talk to it. The
+//! same routes serve a network address with certificates later.
+
+mod answer;
+mod client;
+mod routes;
+mod view;
+
+pub use answer::{
+    Answer, ApiError, ErrorKind, FailoverOrder, HistoryDetail, HistoryEntry, PauseOrder,
+    SwitchoverOrder, Timeline,
+};
+pub use client::{Client, ClientError};
+pub use routes::{Service, router};
+pub use view::{
+    CheckReport, ClusterView, Explanation, Incomplete, OperationView, ServerRole, ServerView,
+};

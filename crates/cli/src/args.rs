@@ -1,0 +1,153 @@
+//! The command line: every verb and option with its documentation. Help texts, completions and
+//! man pages are made from this.
+
+mod cluster;
+mod examples;
+mod local;
+mod sandbox;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use cluster::{
+    Failover, HistoryArgs, List, Pause, Status, Switchover, ToShow, ToAct,
+};
+pub(crate) use local::{
+    Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
+};
+pub(crate) use sandbox::{GtidSwitch, OneServer, SandboxVerb, Up};
+
+use crate::exit;
+
+/// Keeps MySQL and MariaDB clusters writable
+///
+/// A manager (`primacy manager`) watches replication clusters and replaces a dead primary by the
+/// right replica. The other commands show what it sees, say what stands in its way, and move the
+/// primary's role. They talk to the running manager through the socket that the configuration
+/// names; most of them also work without one.
+#[derive(Debug, Parser)]
+#[command(
+    name = "primacy",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_long_help = format!("{}\n\n{}", examples::PRIMACY, exit::help())
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The configuration file [default: ./primacy.toml if it exists, else
+    /// /etc/primacy/primacy.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "PRIMACY_CONFIG")]
+    #[arg(hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Write one JSON document instead of text for people
+    ///
+    /// Without CLUSTER it is a list, also if there is only one cluster. A refusal is written as
+    /// JSON too.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    ///
+    /// `auto` uses them on a terminal, unless NO_COLOR is set. They never carry meaning alone.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: ColorWhen,
+    /// Write no hints and no progress to standard error; errors are still written
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Watch the configured clusters and act: the daemon
+    ///
+    /// It runs until SIGTERM or SIGINT, tells systemd when it is ready, and reads its
+    /// configuration again on SIGHUP and when the file changes.
+    #[command(after_long_help = examples::MANAGER)]
+    Manager(Daemon),
+    /// Run every role that the configuration names
+    ///
+    /// Today that is the manager alone; later roles (a proxy, an agent) start with it if the file
+    /// has their sections.
+    Run(Daemon),
+    /// Show clusters, their health and their servers
+    #[command(after_long_help = examples::STATUS)]
+    Status(Status),
+    /// List servers or clusters as a table
+    #[command(subcommand)]
+    List(List),
+    /// Show who replicates from whom, as a tree
+    Topology(ToShow),
+    /// Find what would make a failover or switchover be refused or risky
+    ///
+    /// Each finding has the statement or command that mends it. Exits with 0 if nothing blocks or
+    /// risks a failover or switchover, with 1 otherwise; advice does not count.
+    #[command(after_long_help = examples::CHECK)]
+    Check(ToShow),
+    /// Say what is believed, on what evidence, and why something is or is not done
+    #[command(after_long_help = examples::EXPLAIN)]
+    Explain(ToShow),
+    /// Move the primary's role to a replica while both are alive
+    ///
+    /// Writes are blocked, the replica receives everything, is promoted, and the others follow
+    /// it. Whatever fails before the point of no return puts the old primary back as it was.
+    ///
+    /// On a terminal the plan is shown and has to be confirmed, unless --yes is given.
+    #[command(after_long_help = examples::SWITCHOVER)]
+    Switchover(Switchover),
+    /// Replace a dead primary now
+    ///
+    /// The manager does this by itself; this command does it where that is switched off, paused,
+    /// blocked after a recent failover, or refused for want of a promise.
+    ///
+    /// On a terminal the plan is shown and has to be confirmed, unless --yes is given. Without a
+    /// terminal, --force and --accept-loss are refused unless --yes is given.
+    #[command(after_long_help = examples::FAILOVER)]
+    Failover(Failover),
+    /// Stop automatic actions on a cluster; it is still watched
+    #[command(after_long_help = examples::PAUSE)]
+    Pause(Pause),
+    /// Allow automatic actions again: ends a pause, and the block after a recent failover
+    Resume(ToAct),
+    /// List past operations, or show one with its timeline and journal
+    #[command(after_long_help = examples::HISTORY)]
+    History(HistoryArgs),
+    /// Print the SQL that gives Primacy's accounts the privileges they need, and no more
+    #[command(after_long_help = examples::GRANTS)]
+    Grants(GrantsArgs),
+    /// Check, show and explain the configuration
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Make clusters of real servers on this machine, and break them
+    #[command(subcommand, after_long_help = examples::SANDBOX)]
+    Sandbox(SandboxVerb),
+    /// Print a shell's completion script
+    #[command(after_long_help = examples::COMPLETIONS)]
+    Completions(Completions),
+    /// Write man pages
+    #[command(after_long_help = examples::MAN)]
+    Man(ManArgs),
+}

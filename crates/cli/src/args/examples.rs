@@ -1,0 +1,78 @@
+//! The examples at the end of help texts and man pages.
+
+pub(super) const PRIMACY: &str = "\
+Examples:
+  primacy sandbox up              make a cluster to try things on
+  primacy manager                 watch the clusters of ./primacy.toml
+  primacy status                  what is the matter
+  primacy check                   what would stand in the way of a failover
+  primacy switchover --dry-run    what would be done";
+
+pub(super) const MANAGER: &str = "\
+Examples:
+  primacy manager --config /etc/primacy/primacy.toml
+  primacy manager --log-format json --log-level info,primacy_wire=debug";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  primacy status                    all clusters
+  primacy status orders --watch     one cluster, redrawn every second
+  primacy status orders --json | jq -r .primary";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  primacy check orders
+  primacy check --json | jq -r '.[].findings[].mend'";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  primacy explain orders     why is it not failing over?";
+
+pub(super) const SWITCHOVER: &str = "\
+Examples:
+  primacy switchover --dry-run              the steps to the best candidate
+  primacy switchover orders --to db2:3306
+  primacy switchover orders --yes           do not ask";
+
+pub(super) const FAILOVER: &str = "\
+Examples:
+  primacy failover orders --dry-run
+  primacy failover orders --to db2:3306
+  primacy failover orders --force           the primary is dead for sure, though it cannot be fenced
+  primacy failover orders --force --accept-loss
+                                            give up what only unreachable servers hold";
+
+pub(super) const PAUSE: &str = "\
+Examples:
+  primacy pause orders --reason \"kernel upgrade, Jo\"
+  primacy resume orders";
+
+pub(super) const HISTORY: &str = "\
+Examples:
+  primacy history                     the latest operations
+  primacy history --cluster orders -n 100
+  primacy history 019aa3f1-7c2e       one of them, with its timeline and journal";
+
+pub(super) const GRANTS: &str = "\
+Examples:
+  primacy grants                      for what the configured servers run
+  primacy grants --server mariadb-10.11
+  primacy grants --server mysql-9.7 --purpose manager --account primacy@10.0.0.%";
+
+pub(super) const SANDBOX: &str = "\
+Examples:
+  primacy sandbox up                              three servers called demo
+  primacy sandbox up shop --server mysql-9.7 --semi-sync
+  primacy sandbox kill s1                         of demo
+  primacy sandbox freeze shop s2
+  primacy sandbox down shop";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  primacy completions bash > /etc/bash_completion.d/primacy
+  primacy completions fish > ~/.config/fish/completions/primacy.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  primacy man | man -l -
+  primacy man /usr/local/share/man/man1";

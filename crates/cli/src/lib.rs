@@ -1,0 +1,78 @@
+//! The command line: its verbs, what they print, and what their exit codes mean.
+//!
+//! `args` says what can be written, `verbs` does it, `session` finds who answers (a running
+//! manager, or this process itself), `render` turns answers into text, `printer` writes them.
+//! Nothing here decides anything about clusters.
+
+mod args;
+mod confirm;
+mod exit;
+mod failure;
+mod follow;
+mod logging;
+mod look;
+mod paint;
+mod printer;
+mod render;
+mod session;
+mod signals;
+mod verbs;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::Cli;
+use exit::Exit;
+use failure::Failure;
+use printer::Printer;
+
+/// The definition of the command line, for generated documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the command line of a process; the first argument is the program's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        // Also `--help` and `--version`, which end with 0.
+        Err(error) => {
+            let _unheard = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let mut printer = Printer::new(&cli.global);
+    let outcome = run(&cli, &mut printer);
+    let exit = match outcome {
+        Ok(exit) => exit,
+        Err(failure) => match printer.failure(&failure) {
+            Ok(()) => failure.exit,
+            Err(second) => second.exit,
+        },
+    };
+    exit.into()
+}
+
+fn run(cli: &Cli, printer: &mut Printer) -> failure::Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Refused, format!("no threads can be started: {e}")))?;
+    logging::start(cli)?;
+    let outcome = runtime.block_on(Box::pin(verbs::run(cli, printer)));
+    // Whatever still waits for a server that does not answer is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+}

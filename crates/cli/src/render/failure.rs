@@ -1,0 +1,71 @@
+//! Errors and refusals: what it was, each reason, and the way out of each.
+
+use crate::failure::Failure;
+use crate::paint;
+
+/// As it is written to standard error.
+pub(crate) fn render(failure: &Failure) -> String {
+    let mut text = format!("{}: {}", paint::bad("error"), failure.message);
+    for (why, remedy) in &failure.reasons {
+        text.push_str(&format!("\n  - {why}"));
+        if !remedy.is_empty() {
+            text.push_str(&format!("\n    way out: {remedy}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use primacy_api::{ApiError, ErrorKind};
+    use primacy_plan::testing::cluster;
+    use primacy_plan::{
+        FailoverRequest, Stage, SwitchoverRequest, diagnose, plan_failover, plan_switchover,
+    };
+
+    use super::*;
+    use crate::exit::Exit;
+    use crate::render::testing::stripped;
+
+    fn refusal(refusal: primacy_plan::Refusal) -> Failure {
+        ApiError {
+            kind: ErrorKind::Refused,
+            message: format!("{} refused; nothing was touched", refusal.kind),
+            reasons: refusal.reasons,
+        }
+        .into()
+    }
+
+    #[test]
+    fn a_refused_switchover_names_each_reason_once() {
+        let mut world = cluster(["a", "b", "c"]);
+        world.facts("b").log_bin = false;
+        world.facts("c").log_replica_updates = false;
+        let diagnosis = diagnose(&world.snapshot);
+        let failure =
+            refusal(plan_switchover(&world.snapshot, &diagnosis, &SwitchoverRequest::default()).unwrap_err());
+        assert_eq!(failure.exit, Exit::Refused);
+        assert_snapshot!(stripped(&render(&failure)), @"");
+    }
+
+    #[test]
+    fn a_failover_without_a_fence() {
+        let world = cluster(["a", "b", "c"]).primary_killed();
+        let diagnosis = diagnose(&world.snapshot);
+        let request = FailoverRequest::default();
+        let plan = plan_failover(&world.snapshot, &diagnosis, &request, Stage::BeforeFence);
+        assert_snapshot!(stripped(&render(&refusal(plan.unwrap_err()))), @"");
+    }
+
+    #[test]
+    fn what_was_put_back_ends_with_its_own_code() {
+        let error = ApiError::new(
+            ErrorKind::BackedOut,
+            "b:3306: it lacks 12 transactions (10 s passed); everything was put back as it was",
+        );
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::PutBack);
+        assert_snapshot!(stripped(&render(&failure)), @"");
+    }
+}

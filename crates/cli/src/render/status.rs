@@ -1,0 +1,117 @@
+//! `primacy status`: a cluster's health, what is under way, and its servers.
+
+use primacy_api::{ClusterView, OperationView, ServerView};
+
+use super::table;
+use crate::look::Look;
+use crate::paint;
+
+/// One cluster.
+pub(crate) fn render(view: &ClusterView, look: &Look) -> String {
+    let mut text = heading(view, look);
+    let known = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let rows = view.servers.iter().map(|server| {
+        [
+            server.address.to_string(),
+            server.status.clone(),
+            known(server.lag_seconds.map(|lag| format!("{lag} s"))),
+            known(server.version.clone()),
+            known(server.position.as_deref().map(broken)),
+        ]
+    });
+    text.push('\n');
+    text.push_str(&table::plain(["Server", "Status", "Lag", "Version", "Position"], rows.collect()));
+    let troubles: Vec<_> = view.servers.iter().flat_map(troubles).collect();
+    if !troubles.is_empty() {
+        text.push_str(&format!("\n{}", troubles.concat()));
+    }
+    text
+}
+
+/// Name, health and what is under way.
+pub(crate) fn heading(view: &ClusterView, look: &Look) -> String {
+    let mut text = format!(
+        "{}  {}  epoch {}\n  {}\n",
+        paint::strong(&view.name),
+        paint::health(&view.health),
+        view.epoch,
+        view.sentence
+    );
+    if let Some(operation) = &view.operation {
+        text.push_str(&format!("  {}\n", paint::strong(under_way(operation, look))));
+    }
+    if view.paused {
+        let reason = view.paused_reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+        let word = paint::doubtful("paused");
+        text.push_str(&format!("  {word}{reason} (`primacy resume {}` ends it)\n", view.name));
+    }
+    text
+}
+
+/// `failover since 21:12:03.123 (019aa3f1-7c2e-…)`
+pub(crate) fn under_way(operation: &OperationView, look: &Look) -> String {
+    format!(
+        "{} under way since {} ({})",
+        operation.kind,
+        look.time_of_day(operation.started),
+        operation.id
+    )
+}
+
+/// Positions that name many sources, one source a line.
+pub(crate) fn broken(position: &str) -> String {
+    if position.len() > 40 { position.replace(',', ",\n") } else { position.to_owned() }
+}
+
+fn troubles(server: &ServerView) -> Vec<String> {
+    server
+        .failure
+        .iter()
+        .chain(&server.errors)
+        .map(|what| format!("  {} {}: {what}\n", paint::bad("!"), server.address))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use primacy_plan::testing::cluster;
+    use primacy_types::{ContactFailure, ReplicationError};
+
+    use super::*;
+    use crate::render::testing::{operation, stripped, view};
+
+    fn shown(view: &ClusterView) -> String {
+        stripped(&render(view, &Look::plain()))
+    }
+
+    #[test]
+    fn a_healthy_cluster() {
+        assert_snapshot!(shown(&view(&cluster(["a", "b", "c"]))), @"");
+    }
+
+    #[test]
+    fn a_dead_primary_under_replacement() {
+        let mut view = view(&cluster(["a", "b", "c"]).primary_killed());
+        view.operation = Some(operation());
+        assert_snapshot!(shown(&view), @"");
+    }
+
+    #[test]
+    fn a_paused_cluster_with_a_broken_replica() {
+        let mut world = cluster(["a", "b", "c"]).failing("c", ContactFailure::Silent, 4000, 8);
+        world.channel("b").applier_running = false;
+        world.channel("b").applier_error =
+            Some(ReplicationError { code: 1062, message: "Duplicate entry '7'".into() });
+        let mut view = view(&world);
+        view.paused = true;
+        view.paused_reason = Some("kernel upgrade, Jo".into());
+        assert_snapshot!(shown(&view), @"");
+    }
+
+    #[test]
+    fn colours_are_only_added_to_words() {
+        let coloured = render(&view(&cluster(["a", "b"])), &Look::plain());
+        assert!(coloured.contains("\u{1b}[32mhealthy\u{1b}"), "{coloured}");
+    }
+}

@@ -1,0 +1,53 @@
+//! What each verb does.
+
+mod act;
+mod config;
+mod daemon;
+mod grants;
+mod past;
+mod sandbox;
+mod shell;
+mod show;
+
+use crate::args::{Cli, List, Verb};
+use crate::failure::{Failure, Outcome};
+use crate::printer::Printer;
+use crate::session::{Asked, Session};
+
+/// Does what was asked.
+pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
+    let global = &cli.global;
+    match &cli.verb {
+        Verb::Manager(_) | Verb::Run(_) => Box::pin(daemon::serve(global)).await,
+        Verb::Status(args) => show::status(global, printer, args).await,
+        Verb::List(List::Servers(which)) => show::servers(global, printer, which).await,
+        Verb::List(List::Clusters) => show::clusters(global, printer).await,
+        Verb::Topology(which) => show::topology(global, printer, which).await,
+        Verb::Check(which) => show::check(global, printer, which).await,
+        Verb::Explain(which) => show::explain(global, printer, which).await,
+        Verb::Switchover(args) => act::switchover(global, printer, args).await,
+        Verb::Failover(args) => act::failover(global, printer, args).await,
+        Verb::Pause(args) => act::pause(global, printer, args).await,
+        Verb::Resume(which) => act::resume(global, printer, which).await,
+        Verb::History(args) => past::history(global, printer, args).await,
+        Verb::Grants(args) => grants::grants(global, printer, args).await,
+        Verb::Config(verb) => config::run(global, printer, verb),
+        Verb::Sandbox(verb) => Box::pin(sandbox::run(printer, verb)).await,
+        Verb::Completions(args) => shell::completions(printer, args),
+        Verb::Man(args) => shell::man(printer, args),
+    }
+}
+
+/// Opens a session, does the work, and closes it whatever came of it.
+async fn with_session<T>(
+    global: &crate::args::Global,
+    printer: &mut Printer,
+    cluster: Option<&str>,
+    asked: Asked,
+    work: impl AsyncFnOnce(&Session, &mut Printer) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let session = Box::pin(Session::open(global, printer, cluster, asked)).await?;
+    let outcome = work(&session, printer).await;
+    session.close().await;
+    outcome
+}

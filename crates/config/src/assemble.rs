@@ -1,0 +1,230 @@
+//! From the tables of a file to a [`Config`], and what must hold between keys: servers listed
+//! once, accounts complete, a policy that the number of servers can keep.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use primacy_types::{Address, Policy, Promotion, ServerPolicy};
+
+use crate::error::Problems;
+use crate::fields::{Lookup, read_manager, read_policy, read_server, read_timing};
+use crate::model::{Accounts, ClusterConfig, ClusterKind, ClusterName, Config};
+use crate::schema::Section;
+use crate::security::{read_account, read_tls};
+use crate::tree::{Table, Tree};
+use crate::value::Value;
+
+/// A server and where it is listed.
+struct Listed {
+    address: Address,
+    policy: ServerPolicy,
+    span: Range<usize>,
+}
+
+/// Gives a configuration unless something is missing; wrong combinations are only noted.
+pub(crate) fn assemble(tree: &Tree, problems: &mut Problems<'_>) -> Option<Config> {
+    let manager = read_manager(&Lookup {
+        section: Section::named("manager"),
+        own: tree.tables.get("manager"),
+        defaults: None,
+    });
+    let mut clusters = Vec::new();
+    let mut everywhere = Vec::new();
+    for (name, span) in &tree.clusters {
+        let reader = ClusterReader { tree, name, span };
+        let servers = reader.servers(problems);
+        everywhere.extend(servers.iter().map(|s| (s.span.clone(), s.address.clone(), name)));
+        clusters.push(reader.cluster(servers, problems));
+    }
+    servers_of_two_clusters(everywhere, problems);
+    let clusters = clusters.into_iter().map(|c| c.map(|c| (c.name.clone(), c)));
+    Some(Config { manager, clusters: clusters.collect::<Option<_>>()? })
+}
+
+fn servers_of_two_clusters(
+    mut everywhere: Vec<(Range<usize>, Address, &ClusterName)>,
+    problems: &mut Problems<'_>,
+) {
+    everywhere.sort_by_key(|(span, ..)| span.start);
+    let mut seen: BTreeMap<Address, (usize, &ClusterName)> = BTreeMap::new();
+    for (span, address, cluster) in everywhere {
+        match seen.get(&address) {
+            Some((at, other)) if *other != cluster => {
+                let reason = format!(
+                    "server {address} already belongs to the cluster `{other}` ({})",
+                    problems.source.place(*at)
+                );
+                problems.add(&span, reason, "a server belongs to one cluster: remove it from one");
+            }
+            Some(_) => {}
+            None => {
+                seen.insert(address, (span.start, cluster));
+            }
+        }
+    }
+}
+
+/// One cluster while it is read.
+struct ClusterReader<'t> {
+    tree: &'t Tree,
+    name: &'t ClusterName,
+    span: &'t Range<usize>,
+}
+
+impl<'t> ClusterReader<'t> {
+    fn own(&self) -> Option<&'t Table> {
+        self.tree.tables.get(&format!("cluster.{}", self.name))
+    }
+
+    /// A section below the cluster, with its defaults.
+    fn section(&self, below: &str) -> Lookup<'t> {
+        let section = Section::named(below);
+        let rest = below.trim_start_matches("cluster.*.");
+        let own = self.tree.tables.get(&format!("cluster.{}.{rest}", self.name));
+        let defaults = section.defaults.and_then(|path| self.tree.tables.get(path));
+        Lookup { section, own, defaults }
+    }
+
+    /// The servers of both forms in the order of the file, each once.
+    fn servers(&self, problems: &mut Problems<'_>) -> Vec<Listed> {
+        let mut listed = Vec::new();
+        let mut complete = true;
+        if let Some(short) = self.own().and_then(|t| t.values.get("servers")) {
+            match &short.value {
+                Some(Value::Addresses(addresses)) => {
+                    listed.extend(addresses.iter().map(|(address, span)| Listed {
+                        address: address.clone(),
+                        policy: ServerPolicy::default(),
+                        span: span.clone(),
+                    }));
+                }
+                _ => complete = false,
+            }
+        }
+        let section = Section::named("cluster.*.server[]");
+        for table in self.tree.servers(self.name) {
+            let at = Lookup { section, own: Some(table), defaults: None };
+            match (at.found("address"), at.value("address")) {
+                (Some((found, _)), Some(Value::Address(address))) => {
+                    let (policy, span) = (read_server(&at), found.value_span.clone());
+                    listed.push(Listed { address, policy, span });
+                }
+                (None, _) => {
+                    complete = false;
+                    problems.add(
+                        &table.span,
+                        "this server has no `address`",
+                        "write address = \"host:3306\"",
+                    );
+                }
+                _ => complete = false,
+            }
+        }
+        listed.sort_by_key(|server| server.span.start);
+        let listed = self.each_once(listed, problems);
+        if complete {
+            self.check_servers(&listed, problems);
+        }
+        listed
+    }
+
+    fn each_once(&self, listed: Vec<Listed>, problems: &mut Problems<'_>) -> Vec<Listed> {
+        let mut first: BTreeMap<Address, usize> = BTreeMap::new();
+        let mut kept = Vec::new();
+        for server in listed {
+            if let Some(at) = first.get(&server.address) {
+                let place = problems.source.place(*at);
+                problems.add(
+                    &server.span,
+                    format!("server {} is listed twice; first at {place}", server.address),
+                    "keep the entry that says more, and remove the other",
+                );
+            } else {
+                first.insert(server.address.clone(), server.span.start);
+                kept.push(server);
+            }
+        }
+        kept
+    }
+
+    fn check_servers(&self, servers: &[Listed], problems: &mut Problems<'_>) {
+        if servers.is_empty() {
+            problems.add(
+                self.span,
+                format!("the cluster `{}` has no servers", self.name),
+                "write servers = [\"db1:3306\", \"db2:3306\"]",
+            );
+            return;
+        }
+        if servers.iter().all(|s| s.policy.promotion == Promotion::Never) {
+            problems.add(
+                self.span,
+                format!("no server of the cluster `{}` may ever be primary", self.name),
+                "give at least two servers another `promotion` than \"never\"",
+            );
+        }
+        let policy = self.section("cluster.*.policy");
+        let wanted: usize = policy.number("semi_sync_wait_count");
+        let replicas = servers.len() - 1;
+        if let Some((found, _)) = policy.found("semi_sync_wait_count").filter(|_| wanted > replicas)
+        {
+            problems.add(
+                &found.value_span,
+                format!(
+                    "the cluster `{}` has {} and cannot wait for {wanted} acknowledgements",
+                    self.name,
+                    plural(replicas, "replica")
+                ),
+                format!("write at most {replicas}, or list more servers"),
+            );
+        }
+        if let Some(found) = policy.own.and_then(|t| t.values.get("semi_sync_without_acker"))
+            && wanted == 0
+        {
+            problems.add(
+                &found.key_span,
+                "this says what happens without semi-sync replicas, but the cluster is asynchronous",
+                "write semi_sync_wait_count = 1 (or more) as well, or remove the key",
+            );
+        }
+    }
+
+    fn cluster(&self, servers: Vec<Listed>, problems: &mut Problems<'_>) -> Option<ClusterConfig> {
+        let at = Lookup { section: Section::named("cluster.*"), own: self.own(), defaults: None };
+        let kind = at.word("kind").unwrap_or(ClusterKind::Replication);
+        if let (ClusterKind::Galera, Some((found, _))) = (kind, at.found("kind")) {
+            problems.add(
+                &found.value_span,
+                "this version of Primacy does not manage Galera clusters yet",
+                "remove the cluster from this file until a version does",
+            );
+        }
+        let timing = read_timing(&self.section("cluster.*.timing"));
+        let mut policy: Policy = read_policy(&self.section("cluster.*.policy"), timing);
+        let order = servers.iter().map(|s| s.address.clone()).collect();
+        policy.servers = servers.into_iter().map(|s| (s.address, s.policy)).collect();
+        let mut account = |role: &str| {
+            let at = self.section(&format!("cluster.*.accounts.{role}"));
+            read_account(&at, role, self.name, self.span, problems)
+        };
+        let (manager, replication) = (account("manager"), account("replication"));
+        let tls = read_tls(&self.section("cluster.*.tls"), self.name, self.span, problems);
+        Some(ClusterConfig {
+            name: self.name.clone(),
+            kind,
+            servers: order,
+            policy,
+            accounts: Accounts { manager: manager?, replication: replication? },
+            tls: tls?,
+        })
+    }
+}
+
+/// `no replicas`, `1 replica`, `2 replicas`.
+fn plural(count: usize, noun: &str) -> String {
+    match count {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
+}

@@ -1,0 +1,398 @@
+//! The keys of the file as data, each with its type, default and documentation.
+//!
+//! To add a key: add its line here, then read and write it in `fields`; a test walks this table
+//! and fails until that is done.
+
+use primacy_types::{HostAccessKind, Millis, Promotion, RefuseOrProceed, WithoutAcker};
+
+use crate::model::ClusterKind;
+use crate::schema::Preset::{Is, Required, Unset};
+use crate::schema::{Key, Kind, Preset, Reserved, Section};
+use crate::words::{TlsMode, words_of};
+
+/// Every section, in the order in which it is documented and shown.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section { path: "manager", defaults: None, doc: "The manager process itself.", keys: MANAGER },
+    Section {
+        path: "cluster.*",
+        defaults: None,
+        doc: "One cluster. `NAME` is yours to choose from letters, digits, `_` and `-`; it is \
+              what commands, logs and history call the cluster.",
+        keys: CLUSTER,
+    },
+    Section {
+        path: "cluster.*.server[]",
+        defaults: None,
+        doc: "The long form of a server, for one that differs from the others. It may be mixed \
+              with the short form `servers`, but no server may stand in both.",
+        keys: SERVER,
+    },
+    Section {
+        path: "cluster.*.accounts.manager",
+        defaults: Some("defaults.accounts.manager"),
+        doc: "The account that watches and changes the servers; `primacy grants` prints the \
+              privileges that it needs. Exactly one of the `password_` keys must be written.",
+        keys: ACCOUNT,
+    },
+    Section {
+        path: "cluster.*.accounts.replication",
+        defaults: Some("defaults.accounts.replication"),
+        doc: "The account with which a repointed replica logs in at its new source. Exactly one \
+              of the `password_` keys must be written.",
+        keys: ACCOUNT,
+    },
+    Section {
+        path: "cluster.*.tls",
+        defaults: Some("defaults.tls"),
+        doc: "How Primacy's own connections to the servers are protected. What replicas use \
+              between each other is not changed by this.",
+        keys: TLS,
+    },
+    Section {
+        path: "cluster.*.timing",
+        defaults: Some("defaults.timing"),
+        doc: "Durations and limits. The defaults suit a LAN.",
+        keys: TIMING,
+    },
+    Section {
+        path: "cluster.*.policy",
+        defaults: Some("defaults.policy"),
+        doc: "What people decide beforehand, so that nobody need be asked at night.",
+        keys: POLICY,
+    },
+];
+
+/// Names that are refused with an explanation.
+pub(crate) const RESERVED: &[Reserved] = &[
+    Reserved {
+        path: "proxy",
+        reason: "the section `proxy` is reserved: this version of Primacy has no proxy yet",
+        help: "remove the section",
+    },
+    Reserved {
+        path: "agent",
+        reason: "the section `agent` is reserved: this version of Primacy has no agent yet",
+        help: "remove the section; servers on the manager's own machine need no agent",
+    },
+    Reserved {
+        path: "cluster.*.hooks",
+        reason: "hooks are reserved: they come with a later version",
+        help: "remove the section",
+    },
+    Reserved {
+        path: "cluster.*.accounts.manager.password",
+        reason: PASSWORD_REASON,
+        help: PASSWORD_HELP,
+    },
+    Reserved {
+        path: "cluster.*.accounts.replication.password",
+        reason: PASSWORD_REASON,
+        help: PASSWORD_HELP,
+    },
+    Reserved {
+        path: "defaults.accounts.manager.password",
+        reason: PASSWORD_REASON,
+        help: PASSWORD_HELP,
+    },
+    Reserved {
+        path: "defaults.accounts.replication.password",
+        reason: PASSWORD_REASON,
+        help: PASSWORD_HELP,
+    },
+];
+
+const PASSWORD_REASON: &str = "a password must not stand in this file, which people copy, \
+                               commit and attach to tickets";
+const PASSWORD_HELP: &str = "put it into a file of its own and write password_file = \"that \
+                             file\", or use password_env or password_credential";
+
+const fn key(name: &'static str, kind: Kind, preset: Preset, doc: &'static str) -> Key {
+    Key { name, kind, preset, doc, since: "0.1" }
+}
+
+const fn duration(min: Millis, max: Millis) -> Kind {
+    Kind::Duration { min, max, whole_seconds: false }
+}
+
+const MINUTE: Millis = Millis::from_secs(60);
+const HOUR: Millis = Millis::from_secs(3600);
+const DAY: Millis = Millis::from_secs(86_400);
+
+const MANAGER: &[Key] = &[
+    key(
+        "name",
+        Kind::Text { min: 1, max: 64 },
+        Unset("the name of the host"),
+        "How this manager calls itself in locks and history. Two managers must not share a name.",
+    ),
+    key(
+        "state_dir",
+        Kind::Path,
+        Is("/var/lib/primacy"),
+        "The folder of the manager's history and journal. A relative path is taken from the \
+         folder of this file.",
+    ),
+    key(
+        "socket",
+        Kind::Path,
+        Unset("`primacy.sock` in `state_dir`"),
+        "The socket over which commands reach the manager. A relative path is taken from the \
+         folder of this file.",
+    ),
+    key(
+        "max_failovers_at_once",
+        Kind::Integer { min: 1, max: 1000 },
+        Is("1"),
+        "The brake: so many clusters may be failing over automatically at the same time. Many \
+         primaries that seem to die at once are more often one broken network.",
+    ),
+];
+
+const CLUSTER: &[Key] = &[
+    key(
+        "kind",
+        Kind::Word(words_of::<ClusterKind>),
+        Is("replication"),
+        "`replication` is a primary with its replicas. `galera` is recognised and refused for \
+         now.",
+    ),
+    key(
+        "servers",
+        Kind::Addresses,
+        Unset("only the servers of the long form"),
+        "The servers, each as `host`, `host:port` or `[ipv6]:port`; the port is 3306 unless \
+         written. List all of them: which one is the primary is found out.",
+    ),
+];
+
+const SERVER: &[Key] = &[
+    key(
+        "address",
+        Kind::Address,
+        Required,
+        "Where the server listens: `host`, `host:port` or `[ipv6]:port`.",
+    ),
+    key(
+        "promotion",
+        Kind::Word(words_of::<Promotion>),
+        Is("neutral"),
+        "How much the server is wanted as primary. `prefer`: before others; `last`: only if no \
+         other can serve; `never`: not even when a person asks without `--force`.",
+    ),
+    key(
+        "site",
+        Kind::Text { min: 1, max: 64 },
+        Unset("none"),
+        "Where the server stands. Servers at the primary's site are preferred; see also \
+         `stay_in_site`.",
+    ),
+    key(
+        "delayed",
+        Kind::Bool,
+        Is("false"),
+        "The replica is kept behind on purpose: its lag raises no alarm, and it is promoted only \
+         if nothing else is left.",
+    ),
+    key(
+        "host_access",
+        Kind::Word(words_of::<HostAccessKind>),
+        Is("auto"),
+        "What may be done on the server's host besides SQL. `auto`: local if the server is seen \
+         to run on this machine; `local`: it does, and it is an error if its process cannot be \
+         found; `none`: SQL only.",
+    ),
+];
+
+const ACCOUNT: &[Key] = &[
+    key("user", Kind::Text { min: 1, max: 128 }, Required, "The user name on the servers."),
+    key(
+        "password_file",
+        Kind::Path,
+        Unset("another key names the source"),
+        "A file that holds the password and nothing else. A relative path is taken from the \
+         folder of this file.",
+    ),
+    key(
+        "password_env",
+        Kind::EnvName,
+        Unset("another key names the source"),
+        "The name of a variable in the manager's environment that holds the password.",
+    ),
+    key(
+        "password_credential",
+        Kind::CredentialName,
+        Unset("another key names the source"),
+        "The name of a systemd credential (`LoadCredential=`): the file of this name in \
+         `$CREDENTIALS_DIRECTORY`.",
+    ),
+];
+
+const TLS: &[Key] = &[
+    key(
+        "mode",
+        Kind::Word(words_of::<TlsMode>),
+        Is("off"),
+        "`required`: TLS with any certificate; `verify-ca`: the certificate comes from an \
+         authority in `ca_file`; `full`: it also names the host; `pinned`: it is the one of \
+         `fingerprint`. There is no mode that falls back to no TLS.",
+    ),
+    key(
+        "ca_file",
+        Kind::Path,
+        Unset("none"),
+        "PEM file of the authorities that `verify-ca` and `full` trust. A relative path is taken \
+         from the folder of this file.",
+    ),
+    key(
+        "fingerprint",
+        Kind::Fingerprint,
+        Unset("none"),
+        "SHA-256 of the server's certificate for `pinned`, as `openssl x509 -noout -fingerprint \
+         -sha256` prints it.",
+    ),
+];
+
+const TIMING: &[Key] = &[
+    key(
+        "ping_interval",
+        duration(Millis(50), MINUTE),
+        Is("500ms"),
+        "Pause between two probes of a server.",
+    ),
+    key(
+        "ping_failures",
+        Kind::Integer { min: 1, max: 100 },
+        Is("4"),
+        "So many unanswered probes in a row make silence a suspicion.",
+    ),
+    key(
+        "connect_timeout",
+        duration(Millis(50), MINUTE),
+        Is("1s"),
+        "Limit of one connection attempt.",
+    ),
+    key(
+        "stall_limit",
+        duration(Millis(1000), DAY),
+        Is("30s"),
+        "A drain, levelling or catch-up goes on while it makes progress; without progress for so \
+         long it is given up.",
+    ),
+    key(
+        "grace",
+        duration(Millis::ZERO, HOUR),
+        Is("2s"),
+        "A switchover waits so long for running transactions, and refuses if one is older.",
+    ),
+    key(
+        "switchover_limit",
+        duration(Millis(1000), HOUR),
+        Is("10s"),
+        "How long a switchover may keep writes blocked while the winner catches up; then it puts \
+         everything back.",
+    ),
+    key(
+        "statement_limit",
+        duration(Millis(100), HOUR),
+        Is("5s"),
+        "Limit of a single statement that changes a server.",
+    ),
+    key(
+        "repoint_limit",
+        duration(Millis(1000), DAY),
+        Is("30s"),
+        "How long the repointing of the other replicas is retried before the failover is \
+         reported complete.",
+    ),
+    key(
+        "failover_block",
+        duration(Millis::ZERO, Millis::from_secs(7 * 86_400)),
+        Is("10m"),
+        "A second automatic failover of the same cluster within this time is refused; `0s` \
+         refuses none.",
+    ),
+];
+
+const POLICY: &[Key] = &[
+    key(
+        "automatic_failover",
+        Kind::Bool,
+        Is("true"),
+        "Replace a dead primary without being asked. `false`: only say so.",
+    ),
+    key(
+        "unfenced",
+        Kind::Word(words_of::<RefuseOrProceed>),
+        Is("refuse"),
+        "May a primary be replaced that cannot be fenced, so that it may still accept writes? \
+         `proceed` risks two writable servers; the plan says so.",
+    ),
+    key(
+        "on_clean_shutdown",
+        Kind::CleanShutdown,
+        Is("wait 30s"),
+        "What follows a clean shutdown of the primary: `wait 30s` (or another time) fails over if \
+         it is not back by then, `failover` does so at once, `ignore` leaves it to people.",
+    ),
+    key(
+        "on_possible_loss",
+        Kind::Word(words_of::<Option<RefuseOrProceed>>),
+        Is("auto"),
+        "When it cannot be proved that the replicas hold every acknowledged row. `auto` refuses \
+         if semi-sync was in force and proceeds, loudly, if the cluster is asynchronous.",
+    ),
+    key(
+        "allow_errant",
+        Kind::Bool,
+        Is("false"),
+        "Replicas with errant transactions (their own, that no other server has) may be promoted.",
+    ),
+    key(
+        "stay_in_site",
+        Kind::Bool,
+        Is("false"),
+        "No server outside the primary's site is promoted.",
+    ),
+    key(
+        "epoch_table",
+        Kind::Bool,
+        Is("true"),
+        "A new primary records its epoch in the table `primacy.epoch`, so that a lost history \
+         cannot turn it back.",
+    ),
+    key(
+        "heartbeat_period",
+        duration(Millis(100), HOUR),
+        Is("1s"),
+        "Replication heartbeat that repointed replicas ask of their source. Short ones let \
+         silence be noticed early.",
+    ),
+    key(
+        "connect_retry",
+        Kind::Duration { min: Millis(1000), max: DAY, whole_seconds: true },
+        Is("1s"),
+        "Pause between two connection attempts of a repointed replica, in whole seconds.",
+    ),
+    key(
+        "channel",
+        Kind::Text { min: 0, max: 64 },
+        Is(""),
+        "The replication channel (MariaDB: connection name) that Primacy manages; others are left \
+         alone. Empty is the default channel.",
+    ),
+    key(
+        "semi_sync_wait_count",
+        Kind::Integer { min: 0, max: 65_535 },
+        Is("0"),
+        "How many replicas must acknowledge a commit before the client hears of it; `0` means \
+         asynchronous. MariaDB always waits for one.",
+    ),
+    key(
+        "semi_sync_without_acker",
+        Kind::Word(words_of::<WithoutAcker>),
+        Is("block"),
+        "At a failover that leaves fewer acknowledging replicas than that: `block` promotes and \
+         commits wait, `degrade` promotes without semi-sync until they return, `refuse` does not \
+         promote.",
+    ),
+];

@@ -1,0 +1,227 @@
+//! Between the keys of a section and the types that they build, both directions side by side.
+
+use std::path::PathBuf;
+
+use primacy_types::{
+    Millis, OnCleanShutdown, Policy, RefuseOrProceed, SemiSyncPolicy, ServerPolicy, Timing,
+    WithoutAcker,
+};
+
+use crate::model::{Account, ClusterConfig, ManagerConfig, SecretSource, TlsConfig};
+use crate::schema::Section;
+use crate::tree::{Found, Table};
+use crate::value::Value;
+use crate::words::{TlsMode, Words};
+
+/// A section as one cluster sees it: its own table, then the defaults, then the presets.
+pub(crate) struct Lookup<'t> {
+    pub(crate) section: &'static Section,
+    pub(crate) own: Option<&'t Table>,
+    pub(crate) defaults: Option<&'t Table>,
+}
+
+/// The keys of a section with their values; `None`: not set.
+pub(crate) type Fields = Vec<(&'static str, Option<Value>)>;
+
+impl<'t> Lookup<'t> {
+    /// Where the key is written, if it is, and whether among the defaults.
+    pub(crate) fn found(&self, name: &str) -> Option<(&'t Found, bool)> {
+        let own = self.own.and_then(|table| table.values.get(name)).map(|found| (found, false));
+        let shared = || self.defaults.and_then(|table| table.values.get(name));
+        own.or_else(|| shared().map(|found| (found, true)))
+    }
+
+    /// The value that holds; the preset also where a refused one stands.
+    pub(crate) fn value(&self, name: &str) -> Option<Value> {
+        let written = self.found(name).and_then(|(found, _)| found.value.clone());
+        written.or_else(|| self.section.key(name).and_then(Value::preset))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        match self.value(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        match self.value(name) {
+            Some(Value::Path(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn word<T: Words>(&self, name: &str) -> Option<T> {
+        match self.value(name) {
+            Some(Value::Word(word)) => T::from_word(word),
+            _ => None,
+        }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Bool(true)))
+    }
+
+    /// Every number has a preset and a range that fits its type; tests hold the catalogue to it.
+    pub(crate) fn number<T: TryFrom<u64> + Default>(&self, name: &str) -> T {
+        match self.value(name) {
+            Some(Value::Integer(number)) => T::try_from(number).unwrap_or_default(),
+            _ => T::default(),
+        }
+    }
+
+    fn duration(&self, name: &str) -> Millis {
+        match self.value(name) {
+            Some(Value::Duration(length)) => length,
+            _ => Millis::ZERO,
+        }
+    }
+}
+
+fn text(text: &str) -> Option<Value> {
+    Some(Value::Text(text.to_owned()))
+}
+
+fn word(word: impl Words) -> Option<Value> {
+    Some(Value::Word(word.word()))
+}
+
+pub(crate) fn read_manager(at: &Lookup<'_>) -> ManagerConfig {
+    ManagerConfig {
+        name: at.text("name"),
+        state_dir: at.path("state_dir").unwrap_or_default(),
+        socket: at.path("socket"),
+        max_failovers_at_once: at.number("max_failovers_at_once"),
+    }
+}
+
+pub(crate) fn manager_fields(manager: &ManagerConfig) -> Fields {
+    vec![
+        ("name", manager.name.as_deref().and_then(text)),
+        ("state_dir", Some(Value::Path(manager.state_dir.clone()))),
+        ("socket", manager.socket.clone().map(Value::Path)),
+        ("max_failovers_at_once", Some(Value::Integer(manager.max_failovers_at_once.into()))),
+    ]
+}
+
+pub(crate) fn read_server(at: &Lookup<'_>) -> ServerPolicy {
+    ServerPolicy {
+        promotion: at.word("promotion").unwrap_or_default(),
+        site: at.text("site"),
+        delayed: at.flag("delayed"),
+        host_access: at.word("host_access").unwrap_or_default(),
+    }
+}
+
+pub(crate) fn server_fields(server: &ServerPolicy) -> Fields {
+    vec![
+        ("promotion", word(server.promotion)),
+        ("site", server.site.as_deref().and_then(text)),
+        ("delayed", Some(Value::Bool(server.delayed))),
+        ("host_access", word(server.host_access)),
+    ]
+}
+
+pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
+    vec![("kind", word(cluster.kind))]
+}
+
+pub(crate) fn account_fields(account: &Account) -> Fields {
+    let (name, source) = match &account.password {
+        SecretSource::File(path) => ("password_file", Some(Value::Path(path.clone()))),
+        SecretSource::Env(name) => ("password_env", text(name)),
+        SecretSource::Credential(name) => ("password_credential", text(name)),
+    };
+    vec![("user", text(&account.user)), (name, source)]
+}
+
+pub(crate) fn tls_fields(tls: &TlsConfig) -> Fields {
+    let (mode, ca_file, fingerprint) = match tls {
+        TlsConfig::Off => (TlsMode::Off, None, None),
+        TlsConfig::Required => (TlsMode::Required, None, None),
+        TlsConfig::VerifyCa { ca_file } => (TlsMode::VerifyCa, Some(ca_file), None),
+        TlsConfig::Full { ca_file } => (TlsMode::Full, Some(ca_file), None),
+        TlsConfig::Pinned { fingerprint } => (TlsMode::Pinned, None, Some(fingerprint)),
+    };
+    vec![
+        ("mode", word(mode)),
+        ("ca_file", ca_file.cloned().map(Value::Path)),
+        ("fingerprint", fingerprint.copied().map(Value::Fingerprint)),
+    ]
+}
+
+pub(crate) fn read_timing(at: &Lookup<'_>) -> Timing {
+    Timing {
+        ping_interval: at.duration("ping_interval"),
+        ping_failures: at.number("ping_failures"),
+        connect_timeout: at.duration("connect_timeout"),
+        stall_limit: at.duration("stall_limit"),
+        grace: at.duration("grace"),
+        switchover_limit: at.duration("switchover_limit"),
+        statement_limit: at.duration("statement_limit"),
+        repoint_limit: at.duration("repoint_limit"),
+        failover_block: at.duration("failover_block"),
+    }
+}
+
+pub(crate) fn timing_fields(timing: &Timing) -> Fields {
+    vec![
+        ("ping_interval", Some(Value::Duration(timing.ping_interval))),
+        ("ping_failures", Some(Value::Integer(timing.ping_failures.into()))),
+        ("connect_timeout", Some(Value::Duration(timing.connect_timeout))),
+        ("stall_limit", Some(Value::Duration(timing.stall_limit))),
+        ("grace", Some(Value::Duration(timing.grace))),
+        ("switchover_limit", Some(Value::Duration(timing.switchover_limit))),
+        ("statement_limit", Some(Value::Duration(timing.statement_limit))),
+        ("repoint_limit", Some(Value::Duration(timing.repoint_limit))),
+        ("failover_block", Some(Value::Duration(timing.failover_block))),
+    ]
+}
+
+/// Everything but the servers, which the caller puts in.
+pub(crate) fn read_policy(at: &Lookup<'_>, timing: Timing) -> Policy {
+    let wait_count: u16 = at.number("semi_sync_wait_count");
+    let semi_sync = (wait_count > 0).then(|| SemiSyncPolicy {
+        wait_count,
+        without_acker: at.word("semi_sync_without_acker").unwrap_or(WithoutAcker::Block),
+    });
+    let on_clean_shutdown = match at.value("on_clean_shutdown") {
+        Some(Value::CleanShutdown(reaction)) => reaction,
+        _ => OnCleanShutdown::Ignore,
+    };
+    let retry_seconds = at.duration("connect_retry").0 / 1000;
+    Policy {
+        servers: std::collections::BTreeMap::new(),
+        channel: at.text("channel").unwrap_or_default(),
+        automatic_failover: at.flag("automatic_failover"),
+        timing,
+        semi_sync,
+        unfenced: at.word("unfenced").unwrap_or(RefuseOrProceed::Refuse),
+        on_clean_shutdown,
+        on_possible_loss: at.word("on_possible_loss").unwrap_or_default(),
+        allow_errant: at.flag("allow_errant"),
+        stay_in_site: at.flag("stay_in_site"),
+        epoch_table: at.flag("epoch_table"),
+        heartbeat_period: at.duration("heartbeat_period"),
+        connect_retry_seconds: u32::try_from(retry_seconds).unwrap_or(u32::MAX),
+    }
+}
+
+pub(crate) fn policy_fields(policy: &Policy) -> Fields {
+    let connect_retry = Millis::from_secs(policy.connect_retry_seconds.into());
+    let wait_count = policy.semi_sync.map_or(0, |s| s.wait_count);
+    vec![
+        ("automatic_failover", Some(Value::Bool(policy.automatic_failover))),
+        ("unfenced", word(policy.unfenced)),
+        ("on_clean_shutdown", Some(Value::CleanShutdown(policy.on_clean_shutdown))),
+        ("on_possible_loss", word(policy.on_possible_loss)),
+        ("allow_errant", Some(Value::Bool(policy.allow_errant))),
+        ("stay_in_site", Some(Value::Bool(policy.stay_in_site))),
+        ("epoch_table", Some(Value::Bool(policy.epoch_table))),
+        ("heartbeat_period", Some(Value::Duration(policy.heartbeat_period))),
+        ("connect_retry", Some(Value::Duration(connect_retry))),
+        ("channel", text(&policy.channel)),
+        ("semi_sync_wait_count", Some(Value::Integer(wait_count.into()))),
+        ("semi_sync_without_acker", policy.semi_sync.and_then(|s| word(s.without_acker))),
+    ]
+}

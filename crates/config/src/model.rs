@@ -1,0 +1,253 @@
+//! What a configuration says once it was read and found right. Nothing here reads a file, asks
+//! the environment or holds a secret: where a password comes from is a [`SecretSource`].
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use primacy_types::{Address, Policy};
+use serde::{Deserialize, Serialize};
+
+/// A whole configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The manager itself.
+    pub manager: ManagerConfig,
+    /// The clusters it looks after.
+    pub clusters: BTreeMap<ClusterName, ClusterConfig>,
+}
+
+/// Settings of the manager process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagerConfig {
+    /// How this manager calls itself in locks and history; `None`: the name of the host.
+    pub name: Option<String>,
+    /// The folder of its history and journal.
+    pub state_dir: PathBuf,
+    /// Where commands reach it; `None`: `primacy.sock` in the state folder.
+    pub socket: Option<PathBuf>,
+    /// The brake: so many clusters may be failing over at the same time.
+    pub max_failovers_at_once: u32,
+}
+
+/// One cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Its name in commands, locks and history.
+    pub name: ClusterName,
+    /// What holds its servers together.
+    pub kind: ClusterKind,
+    /// Its servers in the order of the file; none stands here twice.
+    pub servers: Vec<Address>,
+    /// What people decided beforehand.
+    pub policy: Policy,
+    /// Who Primacy is to the servers.
+    pub accounts: Accounts,
+    /// How connections to the servers are protected.
+    pub tls: TlsConfig,
+}
+
+/// What holds a cluster's servers together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClusterKind {
+    /// One primary and the replicas that read from it.
+    Replication,
+    /// A Galera group. Recognised, and refused by `parse` until Primacy can run one.
+    Galera,
+}
+
+/// The accounts that Primacy uses on the servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accounts {
+    /// For watching and changing servers.
+    pub manager: Account,
+    /// What a repointed replica logs in with at its new source.
+    pub replication: Account,
+}
+
+/// A user name and where its password is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user name.
+    pub user: String,
+    /// Where the password is found.
+    pub password: SecretSource,
+}
+
+/// Where a secret is found. The one who needs it reads it there; it is never kept in a [`Config`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file that holds nothing else; a line break at its end does not count.
+    File(PathBuf),
+    /// A variable of the manager's environment.
+    Env(String),
+    /// A systemd credential: the file of this name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// How connections from Primacy to the servers are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsConfig {
+    /// No TLS.
+    Off,
+    /// TLS with whatever certificate the server shows.
+    Required,
+    /// TLS, and the certificate comes from one of these authorities.
+    VerifyCa {
+        /// PEM file of the authorities.
+        ca_file: PathBuf,
+    },
+    /// TLS, the certificate comes from one of these authorities and names the host.
+    Full {
+        /// PEM file of the authorities.
+        ca_file: PathBuf,
+    },
+    /// TLS, and the certificate is exactly this one.
+    Pinned {
+        /// SHA-256 of the certificate.
+        fingerprint: Fingerprint,
+    },
+}
+
+/// SHA-256 of a certificate in its DER form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// Why a text is not a SHA-256 fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 fingerprint has 64 hexadecimal digits (colons between them are allowed)")]
+pub struct FingerprintError;
+
+/// Name of a cluster: letters, digits, `_` and `-`, at most 48 of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClusterName(String);
+
+/// Why a text is not the name of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a cluster's name is made of 1 to 48 of the characters a-z, A-Z, 0-9, `_` and `-`")]
+pub struct ClusterNameError;
+
+impl Config {
+    /// The same configuration with relative paths taken from `base_dir`, the file's folder.
+    pub fn resolved(mut self, base_dir: &Path) -> Self {
+        let resolve = |path: &mut PathBuf| *path = base_dir.join(&*path);
+        resolve(&mut self.manager.state_dir);
+        self.manager.socket.as_mut().map(resolve);
+        for cluster in self.clusters.values_mut() {
+            let accounts = &mut cluster.accounts;
+            for account in [&mut accounts.manager, &mut accounts.replication] {
+                if let SecretSource::File(path) = &mut account.password {
+                    resolve(path);
+                }
+            }
+            if let TlsConfig::VerifyCa { ca_file } | TlsConfig::Full { ca_file } = &mut cluster.tls
+            {
+                resolve(ca_file);
+            }
+        }
+        self
+    }
+}
+
+impl ManagerConfig {
+    /// Where commands reach the manager.
+    pub fn socket_path(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| self.state_dir.join("primacy.sock"))
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::Credential(name) => write!(f, "the systemd credential {name}"),
+        }
+    }
+}
+
+impl fmt::Display for ClusterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Replication => "replication",
+            Self::Galera => "galera",
+        })
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|c| *c != ':')
+            .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()).ok_or(FingerprintError))
+            .collect::<Result<_, _>>()?;
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        match (bytes.try_into(), rest) {
+            (Ok(bytes), []) => Ok(Self(bytes)),
+            _ => Err(FingerprintError),
+        }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    /// As `openssl x509 -fingerprint -sha256` writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes: Vec<String> = self.0.iter().map(|byte| format!("{byte:02X}")).collect();
+        f.pad(&bytes.join(":"))
+    }
+}
+
+impl ClusterName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClusterName {
+    type Err = ClusterNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if (1..=48).contains(&text.len()) && text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ClusterNameError)
+        }
+    }
+}
+
+impl TryFrom<String> for ClusterName {
+    type Error = ClusterNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ClusterName> for String {
+    fn from(name: ClusterName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// So that a map of clusters can be asked with a plain text.
+impl Borrow<str> for ClusterName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,143 @@
+//! Accounts and TLS: the two sections in which a key is right or wrong because of another one.
+
+use std::ops::Range;
+
+use crate::error::Problems;
+use crate::fields::Lookup;
+use crate::model::{Account, ClusterName, SecretSource, TlsConfig};
+use crate::tree::{Found, Table};
+use crate::value::Value;
+use crate::words::{TlsMode, Words};
+
+/// The keys of which an account has exactly one.
+const SOURCES: [&str; 3] = ["password_file", "password_env", "password_credential"];
+
+/// Reads an account; `cluster_span` is where a problem is shown if no table of it exists.
+pub(crate) fn read_account(
+    at: &Lookup<'_>,
+    role: &str,
+    cluster: &ClusterName,
+    cluster_span: &Range<usize>,
+    problems: &mut Problems<'_>,
+) -> Option<Account> {
+    let Some(table) = at.own.or(at.defaults) else {
+        problems.add(
+            cluster_span,
+            format!("the cluster `{cluster}` has no account `{role}`"),
+            format!(
+                "write [cluster.{cluster}.accounts.{role}] with user and password_file, or \
+                 [defaults.accounts.{role}] for all clusters"
+            ),
+        );
+        return None;
+    };
+    if at.found("user").is_none() {
+        problems.add(
+            &table.span,
+            format!("the account `{role}` of the cluster `{cluster}` has no `user`"),
+            "write user = \"primacy\" (or another name)",
+        );
+    }
+    // A cluster that names a source of its own does not look at the one of the defaults.
+    let written = [at.own, at.defaults].into_iter().flatten().map(sources).find(|s| !s.is_empty());
+    // A refused `password = …` was complained about already.
+    let refused = table.values.contains_key("password");
+    match written.as_deref() {
+        None if refused => None,
+        None => {
+            problems.add(
+                &table.span,
+                format!("the account `{role}` of the cluster `{cluster}` has no password"),
+                "write exactly one of password_file, password_env and password_credential",
+            );
+            None
+        }
+        Some([(name, found)]) => {
+            let password = secret_source(name, found.value.as_ref()?)?;
+            Some(Account { user: at.text("user")?, password })
+        }
+        Some(several) => {
+            let mut places: Vec<_> = several.iter().map(|(name, f)| (&f.key_span, *name)).collect();
+            places.sort_by_key(|(span, _)| span.start);
+            if let [(first, name), (second, again), ..] = places.as_slice() {
+                let place = problems.source.place(first.start);
+                problems.add(
+                    second,
+                    format!("`{again}`, but the password already comes from `{name}` ({place})"),
+                    "keep one of them",
+                );
+            }
+            None
+        }
+    }
+}
+
+/// The sources of the password that a table names.
+fn sources(table: &Table) -> Vec<(&'static str, &Found)> {
+    SOURCES.iter().filter_map(|name| Some((*name, table.values.get(name)?))).collect()
+}
+
+fn secret_source(name: &str, value: &Value) -> Option<SecretSource> {
+    match (name, value) {
+        ("password_file", Value::Path(path)) => Some(SecretSource::File(path.clone())),
+        ("password_env", Value::Text(name)) => Some(SecretSource::Env(name.clone())),
+        ("password_credential", Value::Text(name)) => Some(SecretSource::Credential(name.clone())),
+        _ => None,
+    }
+}
+
+/// Reads how connections are protected. A key that the mode does not use is an error: who wrote
+/// it believes in a protection that is not there.
+pub(crate) fn read_tls(
+    at: &Lookup<'_>,
+    cluster: &ClusterName,
+    cluster_span: &Range<usize>,
+    problems: &mut Problems<'_>,
+) -> Option<TlsConfig> {
+    let mode = at.word("mode").unwrap_or(TlsMode::Off);
+    let mode_is_bad = at.found("mode").is_some_and(|(found, _)| found.value.is_none());
+    let mode_is_shared = at.found("mode").is_none_or(|(_, shared)| shared);
+    let uses_ca = matches!(mode, TlsMode::VerifyCa | TlsMode::Full);
+    for (name, used, modes) in [
+        ("ca_file", uses_ca, "\"verify-ca\" or \"full\""),
+        ("fingerprint", mode == TlsMode::Pinned, "\"pinned\""),
+    ] {
+        match at.found(name) {
+            // A cluster with a mode of its own simply does not use what all may use.
+            Some((found, shared)) if !used && !mode_is_bad && (!shared || mode_is_shared) => {
+                problems.add(
+                    &found.key_span,
+                    format!("`{name}` is not used with TLS mode \"{}\"", mode.word()),
+                    format!("write mode = {modes}, or remove the key"),
+                );
+            }
+            None if used => {
+                let span = match (at.found("mode"), at.own) {
+                    (Some((found, _)), _) => &found.value_span,
+                    (None, Some(table)) => &table.span,
+                    (None, None) => cluster_span,
+                };
+                problems.add(
+                    span,
+                    format!(
+                        "TLS mode \"{}\" of the cluster `{cluster}` needs `{name}`",
+                        mode.word()
+                    ),
+                    format!("write {name} = … in [cluster.{cluster}.tls] or [defaults.tls]"),
+                );
+            }
+            _ => {}
+        }
+    }
+    let fingerprint = match at.value("fingerprint") {
+        Some(Value::Fingerprint(fingerprint)) => Some(fingerprint),
+        _ => None,
+    };
+    Some(match mode {
+        TlsMode::Off => TlsConfig::Off,
+        TlsMode::Required => TlsConfig::Required,
+        TlsMode::VerifyCa => TlsConfig::VerifyCa { ca_file: at.path("ca_file")? },
+        TlsMode::Full => TlsConfig::Full { ca_file: at.path("ca_file")? },
+        TlsMode::Pinned => TlsConfig::Pinned { fingerprint: fingerprint? },
+    })
+}

@@ -1,0 +1,249 @@
+//! What a right configuration becomes.
+
+use std::path::{Path, PathBuf};
+
+use primacy_config::{Config, Fingerprint, SecretSource, TlsConfig, parse, reference, show};
+use primacy_types::{
+    Address, HostAccessKind, Millis, OnCleanShutdown, Policy, Promotion, RefuseOrProceed,
+    SemiSyncPolicy, ServerPolicy, WithoutAcker,
+};
+
+fn read(text: &str) -> Config {
+    match parse(text, "primacy.toml") {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+/// A file with the accounts that every cluster needs.
+fn with_accounts(lines: &str) -> String {
+    format!(
+        "{lines}\n[defaults.accounts.manager]\nuser = \"primacy\"\npassword_env = \"P\"\n\
+         [defaults.accounts.replication]\nuser = \"replication\"\npassword_credential = \"r\"\n"
+    )
+}
+
+fn address(text: &str) -> Address {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn what_is_not_written_is_what_the_types_say() {
+    let config = read(&with_accounts("[cluster.main]\nservers = [\"db1\", \"db2\"]"));
+    let cluster = &config.clusters["main"];
+    assert_eq!(cluster.policy, Policy::for_servers(cluster.servers.clone()));
+    assert_eq!(config.manager.state_dir, Path::new("/var/lib/primacy"));
+    assert_eq!(config.manager.socket_path(), Path::new("/var/lib/primacy/primacy.sock"));
+}
+
+#[test]
+fn servers_keep_the_order_of_the_file_in_both_forms() {
+    let config = read(&with_accounts(
+        r#"
+[[cluster.main.server]]
+address = "db3:3307"
+promotion = "prefer"
+site = "north"
+delayed = true
+host_access = "none"
+[cluster.main]
+servers = ["10.0.0.1:3306", "db2", "[::1]:3307"]
+"#,
+    ));
+    let cluster = &config.clusters["main"];
+    let order: Vec<String> = cluster.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(order, ["db3:3307", "10.0.0.1:3306", "db2:3306", "[::1]:3307"]);
+    let preferred = ServerPolicy {
+        promotion: Promotion::Prefer,
+        site: Some("north".to_owned()),
+        delayed: true,
+        host_access: HostAccessKind::None,
+    };
+    assert_eq!(cluster.policy.server(&address("db3:3307")), preferred);
+    assert_eq!(cluster.policy.server(&address("db2")), ServerPolicy::default());
+}
+
+#[test]
+fn defaults_hold_until_a_cluster_says_otherwise() {
+    let config = read(&with_accounts(
+        r#"
+[defaults.timing]
+ping_interval = "200ms"
+grace = "1m 30s"
+[defaults.policy]
+semi_sync_wait_count = 1
+semi_sync_without_acker = "degrade"
+on_possible_loss = "proceed"
+on_clean_shutdown = "ignore"
+[defaults.tls]
+mode = "verify-ca"
+ca_file = "ca.pem"
+[cluster.a]
+servers = ["a1", "a2"]
+[cluster.b]
+servers = ["b1", "b2"]
+timing.grace = "1s"
+policy = { semi_sync_wait_count = 0, on_possible_loss = "auto", on_clean_shutdown = "wait 5s" }
+tls.mode = "off"
+accounts.manager = { user = "other" }
+accounts.replication.password_file = "r.password"
+"#,
+    ));
+    let (a, b) = (&config.clusters["a"], &config.clusters["b"]);
+    assert_eq!(a.policy.timing.grace, Millis(90_000));
+    assert_eq!(b.policy.timing.grace, Millis(1000));
+    assert_eq!(b.policy.timing.ping_interval, Millis(200));
+    let one = SemiSyncPolicy { wait_count: 1, without_acker: WithoutAcker::Degrade };
+    assert_eq!((a.policy.semi_sync, b.policy.semi_sync), (Some(one), None));
+    assert_eq!(a.policy.on_possible_loss, Some(RefuseOrProceed::Proceed));
+    assert_eq!(b.policy.on_possible_loss, None);
+    assert_eq!(a.policy.on_clean_shutdown, OnCleanShutdown::Ignore);
+    assert_eq!(b.policy.on_clean_shutdown, OnCleanShutdown::Wait(Millis(5000)));
+    assert_eq!(a.tls, TlsConfig::VerifyCa { ca_file: "ca.pem".into() });
+    assert_eq!(b.tls, TlsConfig::Off);
+    assert_eq!(b.accounts.manager.user, "other");
+    assert_eq!(b.accounts.manager.password, SecretSource::Env("P".to_owned()));
+    assert_eq!(b.accounts.replication.user, "replication");
+    assert_eq!(b.accounts.replication.password, SecretSource::File("r.password".into()));
+}
+
+#[test]
+fn a_fingerprint_is_read_with_and_without_colons() {
+    let bytes = Fingerprint([0xAB; 32]);
+    for text in [bytes.to_string(), "ab".repeat(32)] {
+        let config = read(&with_accounts(&format!(
+            "[cluster.main]\nservers = [\"db1\"]\ntls.mode = \"pinned\"\ntls.fingerprint = \"{text}\""
+        )));
+        assert_eq!(config.clusters["main"].tls, TlsConfig::Pinned { fingerprint: bytes });
+    }
+}
+
+#[test]
+fn relative_paths_are_taken_from_the_folder_of_the_file() {
+    let config = read(&with_accounts(
+        r#"
+manager = { state_dir = "state" }
+[cluster.main]
+servers = ["db1", "db2"]
+accounts.manager.password_file = "/run/secret"
+accounts.replication.password_file = "r.password"
+tls = { mode = "full", ca_file = "ca.pem" }
+"#,
+    ))
+    .resolved(Path::new("/etc/primacy"));
+    let cluster = &config.clusters["main"];
+    assert_eq!(config.manager.socket_path(), Path::new("/etc/primacy/state/primacy.sock"));
+    let file = |path: &str| SecretSource::File(PathBuf::from(path));
+    assert_eq!(cluster.accounts.manager.password, file("/run/secret"));
+    assert_eq!(cluster.accounts.replication.password, file("/etc/primacy/r.password"));
+    assert_eq!(cluster.tls, TlsConfig::Full { ca_file: "/etc/primacy/ca.pem".into() });
+}
+
+#[test]
+fn what_is_probably_not_meant_is_said_but_taken() {
+    let config = read(&with_accounts(
+        r#"
+[cluster.alone]
+servers = ["localhost"]
+[cluster.pair]
+server = [
+    { address = "10.0.0.1", delayed = true, promotion = "prefer", site = "north" },
+    { address = "10.0.0.2", promotion = "never" },
+]
+[cluster.pair.policy]
+semi_sync_wait_count = 1
+stay_in_site = true
+unfenced = "proceed"
+"#,
+    ));
+    insta::assert_snapshot!(config.warnings().join("\n"), @r#"
+    cluster `alone`: only one server is listed, so nothing can take over from it
+    cluster `pair`: only 10.0.0.1:3306 may be primary, so nothing can take over from it; give another server a `promotion` other than "never"
+    cluster `pair`: 10.0.0.1:3306 is delayed and preferred as primary: a delayed replica is promoted only if nothing else is left
+    cluster `pair`: `stay_in_site` is on, but no `site` is written for 10.0.0.2:3306
+    cluster `pair`: unfenced = "proceed": a primary that is only cut off from the manager may go on accepting writes beside the new one
+    cluster `pair`: semi_sync_wait_count = 1 needs every replica: when one is lost, commits wait; and after a failover they wait until the old primary is back
+    cluster `pair`: TLS is off, so statements, and with them the replication password, cross the network unprotected to 10.0.0.1:3306, 10.0.0.2:3306
+    "#);
+    insta::assert_snapshot!(read("").warnings().join("\n"), @"no cluster is configured: write [cluster.NAME] with its servers");
+}
+
+#[test]
+fn show_writes_every_key_and_marks_what_is_default() {
+    let config = read(&with_accounts(
+        "[cluster.main]\nservers = [\"db1\", \"db2\"]\n[cluster.main.timing]\ngrace = \"5s\"",
+    ));
+    insta::assert_snapshot!(show(&config), @r#"
+    [manager]
+    # name: the name of the host
+    state_dir = "/var/lib/primacy"  # default
+    # socket: `primacy.sock` in `state_dir`
+    max_failovers_at_once = 1  # default
+
+    [cluster.main]
+    kind = "replication"  # default
+
+    [[cluster.main.server]]
+    address = "db1:3306"
+    promotion = "neutral"  # default
+    # site: none
+    delayed = false  # default
+    host_access = "auto"  # default
+
+    [[cluster.main.server]]
+    address = "db2:3306"
+    promotion = "neutral"  # default
+    # site: none
+    delayed = false  # default
+    host_access = "auto"  # default
+
+    [cluster.main.accounts.manager]
+    user = "primacy"
+    # password_file: another key names the source
+    password_env = "P"
+    # password_credential: another key names the source
+
+    [cluster.main.accounts.replication]
+    user = "replication"
+    # password_file: another key names the source
+    # password_env: another key names the source
+    password_credential = "r"
+
+    [cluster.main.tls]
+    mode = "off"  # default
+    # ca_file: none
+    # fingerprint: none
+
+    [cluster.main.timing]
+    ping_interval = "500ms"  # default
+    ping_failures = 4  # default
+    connect_timeout = "1s"  # default
+    stall_limit = "30s"  # default
+    grace = "5s"
+    switchover_limit = "10s"  # default
+    statement_limit = "5s"  # default
+    repoint_limit = "30s"  # default
+    failover_block = "10m"  # default
+
+    [cluster.main.policy]
+    automatic_failover = true  # default
+    unfenced = "refuse"  # default
+    on_clean_shutdown = "wait 30s"  # default
+    on_possible_loss = "auto"  # default
+    allow_errant = false  # default
+    stay_in_site = false  # default
+    epoch_table = true  # default
+    heartbeat_period = "1s"  # default
+    connect_retry = "1s"  # default
+    channel = ""  # default
+    semi_sync_wait_count = 0  # default
+    # semi_sync_without_acker: not used
+    "#);
+}
+
+#[test]
+fn the_example_of_the_reference_is_a_configuration() {
+    let page = reference();
+    let example = page.split("```").nth(1).unwrap().strip_prefix("toml\n").unwrap();
+    assert_eq!(read(example).warnings(), Vec::<String>::new());
+}

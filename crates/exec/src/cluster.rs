@@ -1,0 +1,97 @@
+//! Everything that an operation on one cluster needs: connections, hosts, lock, journal, router.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use primacy_dcs::{ClusterLock, LeaseGranter};
+use primacy_host::HostAccess;
+use primacy_store::Store;
+use primacy_types::{Address, ClusterSnapshot, Policy};
+use secrecy::SecretString;
+
+use crate::{Chronicle, Clock, Links, Router};
+
+/// Whoever can look at the servers.
+#[async_trait]
+pub trait Eyes: Send + Sync {
+    /// Looks at every server now and returns what was seen, no older than this call for servers
+    /// that answered within `limit`.
+    async fn look(&self, limit: Duration) -> ClusterSnapshot;
+
+    /// What was last seen, without looking.
+    fn remembered(&self) -> ClusterSnapshot;
+}
+
+/// The account that replicas use at their source.
+#[derive(Clone)]
+pub struct ReplicationAccount {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// Replicas encrypt their connection (the manager's own connections are encrypted too).
+    pub tls: bool,
+}
+
+impl fmt::Debug for ReplicationAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplicationAccount").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Access to the hosts of a cluster's servers, as far as there is any.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    known: Mutex<BTreeMap<Address, Arc<dyn HostAccess>>>,
+}
+
+impl Hosts {
+    /// Access to the host of this server.
+    pub fn of(&self, server: &Address) -> Option<Arc<dyn HostAccess>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned()
+    }
+
+    /// From now on the host of this server is reached this way.
+    pub fn set(&self, server: Address, host: Arc<dyn HostAccess>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(server, host);
+    }
+}
+
+/// One cluster, ready to be acted on.
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// Policy in force.
+    pub policy: Arc<Policy>,
+    /// Control connections.
+    pub links: Arc<Links>,
+    /// The manager's account on the servers: its sessions are not ended by a switchover.
+    pub manager_user: String,
+    /// What replicas log in with at their source.
+    pub replication: ReplicationAccount,
+    /// Access to hosts.
+    pub hosts: Arc<Hosts>,
+    /// Whoever carries applications.
+    pub router: Arc<dyn Router>,
+    /// Whoever grants leases.
+    pub leases: Arc<dyn LeaseGranter>,
+    /// The lock among managers.
+    pub lock: Arc<ClusterLock>,
+    /// Journal and history.
+    pub store: Store,
+    /// Events for people.
+    pub chronicle: Chronicle,
+    /// Looks at the servers.
+    pub eyes: Arc<dyn Eyes>,
+    /// The process's clock.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.name).finish_non_exhaustive()
+    }
+}

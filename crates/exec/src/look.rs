@@ -1,0 +1,38 @@
+//! Looking at one server in the middle of a step.
+
+use primacy_probe::{Depth, observe};
+use primacy_types::{Address, ChannelStatus, GtidSet, Millis, ServerFacts};
+use primacy_wire::WireError;
+
+use crate::Cluster;
+use crate::error::StepError;
+use crate::links::Link;
+
+/// What the server behind this link says of itself now.
+pub(crate) async fn facts(link: &mut Link, limit: Millis) -> Result<ServerFacts, WireError> {
+    let seen = observe(link, Depth::Quick, None, limit.as_duration()).await?;
+    Ok(seen.facts)
+}
+
+/// The managed channel, or why the step cannot be done without it.
+pub(crate) fn channel<'f>(
+    cluster: &Cluster,
+    server: &Address,
+    facts: &'f ServerFacts,
+) -> Result<&'f ChannelStatus, StepError> {
+    facts.channel(&cluster.policy.channel).ok_or_else(|| {
+        StepError::impossible(server, "it does not replicate (no such replication channel)")
+    })
+}
+
+/// Everything that the server has applied or written.
+pub(crate) async fn executed(link: &mut Link, limit: Millis) -> Result<GtidSet, WireError> {
+    let dialect = link.dialect();
+    let rows = link.query(dialect.executed(), limit.as_duration()).await?;
+    let address = link.address().clone();
+    let bad = |reason: String| WireError::Protocol { address, reason };
+    match rows.first() {
+        Some(row) => dialect.executed_from(row).map_err(|e| bad(e.to_string())),
+        None => Err(bad("no row for the executed GTIDs".to_owned())),
+    }
+}

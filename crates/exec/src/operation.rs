@@ -1,0 +1,450 @@
+//! Runs a plan: one step after another, each written to the journal before it runs.
+//!
+//! What happens when a step fails depends on where the operation stands. Before the point of no
+//! return everything that was done is put back. After it a failover plans again without the server
+//! that failed, and goes on trying for as long as transactions are known to exist that it could
+//! still save; a switchover goes on with the same winner.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use primacy_plan::{
+    FailoverRequest, OperationKind, Plan, PlannedStep, Refusal, Stage, Step, diagnose,
+    plan_failover, violations,
+};
+use primacy_store::{Level, Outcome, StepState};
+use primacy_types::{Address, ClusterSnapshot, Moment};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::error::{OperationError, StepError};
+use crate::journal::{Begun, Journal};
+use crate::request::{Report, Request};
+use crate::{Cluster, failpoint, steps, undo};
+
+/// How long to wait before trying again what could not be done after the point of no return.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How often a step after the point of no return is tried before the operation is left to be
+/// resumed (a switchover) or another winner is looked for (a failover).
+const TRIES: u32 = 3;
+
+/// One operation under way.
+pub(crate) struct Operation<'c> {
+    pub(crate) cluster: &'c Cluster,
+    pub(crate) journal: Journal,
+    pub(crate) request: Request,
+    pub(crate) plan: Plan,
+    pub(crate) generation: u32,
+    pub(crate) past_no_return: bool,
+    /// Steps that were begun, for putting them back.
+    pub(crate) begun: Vec<Begun>,
+    pub(crate) left: Vec<String>,
+    pub(crate) started: Moment,
+    pub(crate) opened: Option<Moment>,
+    /// A person may change a failover that is held (accept the loss, name another winner).
+    pub(crate) amendments: watch::Receiver<Option<FailoverRequest>>,
+}
+
+/// What to do after a step has failed.
+enum Next {
+    Again,
+    PlanAgain,
+    GoOn,
+}
+
+impl Operation<'_> {
+    /// Runs the plan from step `from` of the current generation to its end.
+    pub(crate) async fn drive(mut self, from: usize) -> Result<Report, OperationError> {
+        let mut index = from;
+        let mut tries = 0;
+        while index < self.plan.steps.len() {
+            let planned = self.plan.steps[index].clone();
+            if let Err(error) = self.cluster.lock.permits() {
+                self.fail_or_wait(error.into()).await?;
+                continue;
+            }
+            if planned.step == Step::Measure {
+                self.measure(index, &planned).await?;
+                index = 0;
+                continue;
+            }
+            let group = self.group(index);
+            let failed = self.run(index, group).await?;
+            let Some((failed_at, error)) = failed else {
+                tries = 0;
+                index += group;
+                continue;
+            };
+            tries += 1;
+            match self.after_failure(failed_at, error, tries).await? {
+                Next::Again => {}
+                Next::GoOn => {
+                    tries = 0;
+                    index += group;
+                }
+                Next::PlanAgain => {
+                    tries = 0;
+                    let measure = steps::measure(&self.plan);
+                    self.measure(index, &measure).await?;
+                    index = 0;
+                }
+            }
+        }
+        self.done().await
+    }
+
+    /// How many of the steps from `index` on run at the same time: repoints, and drains.
+    fn group(&self, index: usize) -> usize {
+        let alike = |a: &Step, b: &Step| {
+            matches!(
+                (a, b),
+                (Step::Repoint { .. }, Step::Repoint { .. })
+                    | (Step::Drain { .. }, Step::Drain { .. })
+            )
+        };
+        let first = &self.plan.steps[index].step;
+        let more = self.plan.steps[index + 1..].iter().take_while(|s| alike(first, &s.step));
+        1 + more.count()
+    }
+
+    /// Runs `group` steps together; returns the first that failed.
+    async fn run(
+        &mut self,
+        index: usize,
+        group: usize,
+    ) -> Result<Option<(usize, StepError)>, OperationError> {
+        if let Err((at, error)) = self.begin(index, group).await {
+            return Ok(Some((at, error)));
+        }
+        failpoint::hit("before", self.plan.steps[index].step.name());
+        let runs = (index..index + group).map(|at| {
+            let detail = self.noted(at).unwrap_or(&Value::Null);
+            steps::perform(self.cluster, &self.plan, &self.plan.steps[at], detail)
+        });
+        let results = join_all(runs).await;
+        let mut failed = None;
+        for (i, result) in results.into_iter().enumerate() {
+            let (at, planned) = (index + i, self.plan.steps[index + i].clone());
+            match result {
+                Ok(said) => self.end(at, &planned, &said),
+                Err(error) => {
+                    self.tell(Level::Warning, format!("{} failed: {error}", planned.step.name()));
+                    let detail = Value::String(error.to_string());
+                    self.journal.note(self.generation, at, &planned, StepState::Failed, detail);
+                    failed = failed.or(Some((at, error)));
+                }
+            }
+        }
+        failpoint::hit("after", self.plan.steps[index].step.name());
+        Ok(failed)
+    }
+
+    /// Reads what is needed to put the next steps back and notes it with them, before they run.
+    /// A step that was begun before a restart keeps its first note: the server may have been
+    /// changed since. Before the first step of an operation that can be put back, all steps that
+    /// can are noted at once: nothing they touch has changed yet, and the time in which writes
+    /// are blocked is kept short.
+    async fn begin(&mut self, index: usize, group: usize) -> Result<(), (usize, StepError)> {
+        let mut end = index + group;
+        let mut read_to = end;
+        if index == 0 && self.generation == 1 && self.plan.kind == OperationKind::Switchover {
+            read_to = self.plan.no_return_at().unwrap_or(end).max(end);
+        }
+        end = end.min(self.plan.steps.len());
+        for at in index..read_to {
+            if self.noted(at).is_none() {
+                let planned = &self.plan.steps[at];
+                let detail =
+                    steps::prepare(self.cluster, planned).await.map_err(|error| (at, error))?;
+                self.begun.push(Begun {
+                    generation: self.generation,
+                    index: at,
+                    started: false,
+                    done: false,
+                    undone: false,
+                    detail,
+                });
+            }
+        }
+        let (generation, begun) = (self.generation, &self.begun);
+        let entries: Vec<_> = (index..end)
+            .map(|at| {
+                let of = |b: &&Begun| b.generation == generation && b.index == at;
+                let detail = begun.iter().find(of).map(|b| b.detail.clone()).unwrap_or_default();
+                (generation, at, &self.plan.steps[at], detail)
+            })
+            .collect();
+        let noted = self.journal.begin_steps(&entries).await;
+        noted.map_err(|error| (index, error.into()))?;
+        for at in index..end {
+            let generation = self.generation;
+            let known = self.begun.iter_mut();
+            for begun in known.filter(|b| b.generation == generation && b.index == at) {
+                begun.started = true;
+            }
+            self.past_no_return |= self.plan.steps[at].no_return;
+            self.tell(Level::Info, self.plan.steps[at].step.sentence());
+        }
+        Ok(())
+    }
+
+    /// What was noted before a step of the current generation.
+    fn noted(&self, at: usize) -> Option<&Value> {
+        let of = |b: &&Begun| b.generation == self.generation && b.index == at;
+        self.begun.iter().find(of).map(|b| &b.detail)
+    }
+
+    fn end(&mut self, at: usize, planned: &PlannedStep, said: &str) {
+        let detail = Value::String(said.to_owned());
+        self.journal.note(self.generation, at, planned, StepState::Done, detail);
+        let generation = self.generation;
+        let known = self.begun.iter_mut();
+        for begun in known.filter(|b| b.generation == generation && b.index == at) {
+            begun.done = true;
+        }
+        if matches!(planned.step, Step::OpenWrites { .. }) {
+            self.opened = Some(self.cluster.clock.now());
+        }
+        if !said.is_empty() {
+            self.tell(Level::Info, format!("{}: {said}", planned.step.name()));
+        }
+    }
+
+    async fn after_failure(
+        &mut self,
+        at: usize,
+        error: StepError,
+        tries: u32,
+    ) -> Result<Next, OperationError> {
+        let step = self.plan.steps[at].step.clone();
+        if self.opened.is_some() || matches!(step, Step::Route { .. }) {
+            // Writes are served; what is left is reported and repaired later.
+            self.left.push(format!("{}: {error}", step.sentence()));
+            return Ok(Next::GoOn);
+        }
+        if self.plan.kind != OperationKind::Failover {
+            if !self.past_no_return {
+                return Err(self.back_out(error).await);
+            }
+            if tries >= TRIES {
+                return Err(OperationError::Unfinished { error: Box::new(error) });
+            }
+            tokio::time::sleep(RETRY).await;
+            return Ok(Next::Again);
+        }
+        match step {
+            Step::Fence { .. } => self.fence_failed(error, tries).await,
+            // A replica that cannot be asked to stop receiving is measured as unreachable next.
+            Step::SealReceivers { .. } => Ok(Next::GoOn),
+            Step::OpenWrites { server, .. } | Step::RecordEpoch { server, .. } if tries < TRIES => {
+                self.tell(Level::Warning, format!("trying {server} again: {error}"));
+                tokio::time::sleep(RETRY).await;
+                Ok(Next::Again)
+            }
+            Step::OpenWrites { server, .. } => {
+                // It may have been opened although the answer never came: close it for good
+                // before anybody else is opened.
+                steps::make_sure_it_is_closed(self.cluster, &server).await.map_err(|worse| {
+                    OperationError::HalfWay { error: Box::new(error), undo: worse.to_string() }
+                })?;
+                self.exclude(server);
+                Ok(Next::PlanAgain)
+            }
+            _ => {
+                let culprit = error.server().unwrap_or(&self.plan.winner).clone();
+                self.exclude(culprit);
+                Ok(Next::PlanAgain)
+            }
+        }
+    }
+
+    fn exclude(&mut self, server: Address) {
+        if let Request::Failover(request) = &mut self.request
+            && !request.excluded.contains(&server)
+        {
+            request.excluded.push(server);
+        }
+    }
+
+    /// The fence did not hold. If the primary serves again there is nothing to fail over; else it
+    /// is tried again, for one writer is worth waiting for.
+    async fn fence_failed(&mut self, error: StepError, tries: u32) -> Result<Next, OperationError> {
+        let snapshot = self.look().await;
+        if diagnose(&snapshot).is_serving() {
+            return Err(self.back_out(error).await);
+        }
+        if tries.is_multiple_of(10) || tries == 1 {
+            self.tell(
+                Level::Alarm,
+                format!("{error}; nothing is promoted while the old primary is not fenced"),
+            );
+        }
+        tokio::time::sleep(RETRY).await;
+        Ok(Next::Again)
+    }
+
+    /// Looks at all servers and plans the rest of the failover from what is seen; stays here,
+    /// held, for as long as no plan is possible.
+    async fn measure(&mut self, index: usize, planned: &PlannedStep) -> Result<(), OperationError> {
+        failpoint::hit("before", "measure");
+        let generation = self.generation;
+        self.journal.begin_steps(&[(generation, index, planned, Value::Null)]).await?;
+        let mut told: Option<Refusal> = None;
+        loop {
+            let snapshot = self.look().await;
+            self.give_up_if_the_primary_serves(&snapshot).await?;
+            self.take_amendments();
+            let Request::Failover(request) = &self.request else { return Ok(()) };
+            let diagnosis = diagnose(&snapshot);
+            match plan_failover(&snapshot, &diagnosis, request, Stage::AfterSeal) {
+                Ok(plan) => {
+                    check(&snapshot, &plan, &self.request)?;
+                    self.generation += 1;
+                    self.journal.set_plan(self.generation, &self.request, &plan).await?;
+                    self.journal.note(generation, index, planned, StepState::Done, Value::Null);
+                    self.tell(Level::Info, format!("{} wins", plan.winner));
+                    for note in &plan.notes {
+                        self.tell(Level::Notice, note.clone());
+                    }
+                    self.plan = plan;
+                    failpoint::hit("after", "measure");
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    if told.as_ref() != Some(&refusal) {
+                        self.tell(Level::Alarm, format!("HELD: {refusal}"));
+                        told = Some(refusal);
+                    }
+                    // Every candidate may be tried again in the next round.
+                    if let Request::Failover(request) = &mut self.request {
+                        request.excluded.clear();
+                    }
+                    let _ = tokio::time::timeout(RETRY, self.amendments.changed()).await;
+                }
+            }
+        }
+    }
+
+    /// Before the new epoch is on record a failover can still be given up, and is, when the old
+    /// primary accepts writes: it was not dead, or a person brought it back.
+    async fn give_up_if_the_primary_serves(
+        &mut self,
+        snapshot: &ClusterSnapshot,
+    ) -> Result<(), OperationError> {
+        let serves = snapshot.live(&self.plan.old).is_some_and(|f| f.writable());
+        if !serves {
+            return Ok(());
+        }
+        let why = StepError::impossible(&self.plan.old, "it accepts writes again");
+        Err(self.back_out(why).await)
+    }
+
+    fn take_amendments(&mut self) {
+        if !self.amendments.has_changed().unwrap_or(false) {
+            return;
+        }
+        let amendment = self.amendments.borrow_and_update().clone();
+        if let (Some(amended), Request::Failover(request)) = (amendment, &mut self.request) {
+            *request = amended;
+            self.tell(Level::Notice, "a person changed the request of this failover".to_owned());
+        }
+    }
+
+    /// The lock does not permit to go on: before the point of no return that ends the operation,
+    /// after it the operation waits.
+    async fn fail_or_wait(&mut self, error: StepError) -> Result<(), OperationError> {
+        if !self.past_no_return {
+            return Err(self.back_out(error).await);
+        }
+        self.tell(Level::Alarm, format!("waiting: {error}"));
+        tokio::time::sleep(RETRY).await;
+        Ok(())
+    }
+
+    /// Puts everything back and ends the operation.
+    pub(crate) async fn back_out(&mut self, error: StepError) -> OperationError {
+        self.tell(Level::Warning, format!("backing out: {error}"));
+        let undone = undo::all(self).await;
+        let (outcome, sentence, result) = match undone {
+            Ok(()) => (
+                Outcome::BackedOut,
+                format!("{error}; everything was put back as it was"),
+                OperationError::BackedOut { error: Box::new(error) },
+            ),
+            Err(undo) => (
+                Outcome::Failed,
+                format!("{error}; and putting it back failed: {undo}"),
+                OperationError::HalfWay { error: Box::new(error), undo },
+            ),
+        };
+        let level = if outcome == Outcome::BackedOut { Level::Warning } else { Level::Alarm };
+        self.tell(level, sentence.clone());
+        if let Err(error) = self.journal.finish(outcome, sentence).await {
+            return error.into();
+        }
+        result
+    }
+
+    async fn done(mut self) -> Result<Report, OperationError> {
+        let now = self.cluster.clock.now();
+        let took = self.opened.unwrap_or(now).since(self.started);
+        let sentence = match self.plan.kind {
+            OperationKind::Failover => format!(
+                "{} replaced {} as primary in epoch {} after {took}",
+                self.plan.winner, self.plan.old, self.plan.epoch
+            ),
+            OperationKind::Switchover => format!(
+                "the role moved from {} to {} in epoch {} after {took}",
+                self.plan.old, self.plan.winner, self.plan.epoch
+            ),
+            OperationKind::Reopen => {
+                format!("{} is writable again in epoch {}", self.plan.winner, self.plan.epoch)
+            }
+        };
+        let level = if self.left.is_empty() { Level::Notice } else { Level::Warning };
+        self.tell(level, sentence.clone());
+        for left in &self.left {
+            self.tell(Level::Warning, format!("left to be repaired: {left}"));
+        }
+        self.release_fence().await;
+        self.journal.finish(Outcome::Done, sentence.clone()).await?;
+        self.cluster.chronicle.flush().await;
+        Ok(Report {
+            operation: self.journal.id.to_string(),
+            kind: self.plan.kind,
+            primary: self.plan.winner.clone(),
+            epoch: self.plan.epoch,
+            took,
+            left: self.left,
+            sentence,
+        })
+    }
+
+    /// What is seen now, with the old primary of this operation as the primary.
+    async fn look(&self) -> ClusterSnapshot {
+        let limit = self.cluster.policy.timing.statement_limit.as_duration();
+        let mut snapshot = self.cluster.eyes.look(limit.min(Duration::from_secs(2))).await;
+        snapshot.primary = Some(self.plan.old.clone());
+        snapshot
+    }
+
+    pub(crate) fn tell(&self, level: Level, text: String) {
+        let id = Some(&self.journal.id);
+        self.cluster.chronicle.tell(&self.cluster.name, id, level, text);
+    }
+}
+
+/// The second pair of eyes: a plan that would break a promise is not run.
+pub(crate) fn check(
+    snapshot: &ClusterSnapshot,
+    plan: &Plan,
+    request: &Request,
+) -> Result<(), OperationError> {
+    let broken = violations(snapshot, plan, request.accepts_loss());
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<_> = broken.into_iter().map(|v| v.sentence).collect();
+    Err(OperationError::Unsound(all.join("; ")))
+}

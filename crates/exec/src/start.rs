@@ -1,0 +1,214 @@
+//! Beginning an operation, going on with one that a restart interrupted, and bringing a stray
+//! replica home.
+
+use primacy_plan::{
+    FailoverRequest, OperationKind, Plan, Refusal, Stage, Step, diagnose, plan_failover,
+    plan_reopen, plan_switchover,
+};
+use primacy_store::{Level, OperationRecord};
+use primacy_types::{Address, ClusterSnapshot};
+use tokio::sync::watch;
+
+use crate::error::{OperationError, StepError};
+use crate::hindrances::look_for_hindrances;
+use crate::journal::Journal;
+use crate::operation::{Operation, check};
+use crate::request::{Report, Request};
+use crate::steps::{self, Before};
+use crate::{Cluster, steps::point};
+
+/// Plans what was asked for, on this snapshot; nothing is touched.
+///
+/// # Errors
+/// The refusal with all its reasons, or the defect if the plan would break a promise.
+pub async fn plan(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    request: &Request,
+) -> Result<Plan, OperationError> {
+    let diagnosis = diagnose(snapshot);
+    let plan = match request {
+        Request::Failover(wish) => plan_failover(snapshot, &diagnosis, wish, Stage::BeforeFence)?,
+        Request::Switchover(wish) => {
+            let mut plan = plan_switchover(snapshot, &diagnosis, wish)?;
+            let found = look_for_hindrances(cluster, &plan.old).await.map_err(|error| {
+                let reason = primacy_plan::Reason::new(error.to_string(), "try again");
+                refused(OperationKind::Switchover, vec![reason])
+            })?;
+            if !found.reasons.is_empty() {
+                return Err(refused(OperationKind::Switchover, found.reasons).into());
+            }
+            plan.notes.extend(found.notes);
+            plan
+        }
+        Request::Reopen(primary) => plan_reopen(snapshot, primary),
+    };
+    check(snapshot, &plan, request)?;
+    Ok(plan)
+}
+
+fn refused(kind: OperationKind, reasons: Vec<primacy_plan::Reason>) -> Refusal {
+    Refusal { kind, reasons, held: false, judged: Vec::new() }
+}
+
+/// Plans and runs an operation to its end.
+///
+/// `amendments` lets a person change a failover that is held.
+///
+/// # Errors
+/// Why it was not begun, or what became of it.
+pub async fn start(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    request: Request,
+    amendments: watch::Receiver<Option<FailoverRequest>>,
+) -> Result<Report, OperationError> {
+    let started = cluster.clock.now();
+    cluster.lock.permits()?;
+    let plan = plan(cluster, snapshot, &request).await?;
+    let journal = Journal::begin(&cluster.store, cluster.clock, &request, &plan).await?;
+    let operation = Operation {
+        cluster,
+        journal,
+        request,
+        plan,
+        generation: 1,
+        past_no_return: false,
+        begun: Vec::new(),
+        left: Vec::new(),
+        started,
+        opened: None,
+        amendments,
+    };
+    let plan = &operation.plan;
+    let what = format!("{} of {} to {} begins", plan.kind, plan.old, plan.winner);
+    operation.tell(Level::Notice, what);
+    for evidence in diagnose(snapshot).evidence() {
+        operation.tell(Level::Info, evidence.to_string());
+    }
+    for note in &plan.notes {
+        operation.tell(Level::Notice, note.clone());
+    }
+    operation.drive(0).await
+}
+
+/// Goes on with an operation that a restart interrupted: finishes it if it is past the point of
+/// no return, puts everything back otherwise.
+///
+/// # Errors
+/// What became of it; [`OperationError::BackedOut`] is the good end of an early interruption.
+pub async fn resume(
+    cluster: &Cluster,
+    record: &OperationRecord,
+    amendments: watch::Receiver<Option<FailoverRequest>>,
+) -> Result<Report, OperationError> {
+    cluster.lock.permits()?;
+    let mut journal = Journal::reopen(&cluster.store, cluster.clock, record.id.clone());
+    let (generation, page, begun) = journal.read().await?;
+    let Some(page) = page else {
+        let why = "its journal cannot be read by this version of Primacy";
+        journal.finish(primacy_store::Outcome::Failed, why.to_owned()).await?;
+        return Err(OperationError::Unsound(format!("operation {}: {why}", record.id)));
+    };
+    let now = cluster.clock.now();
+    let mut opened = None;
+    for begun in begun.iter().filter(|b| b.done && b.generation == generation) {
+        let step = page.plan.steps.get(begun.index).map(|s| &s.step);
+        if matches!(step, Some(Step::OpenWrites { .. })) {
+            opened = Some(now);
+        }
+    }
+    let next = begun
+        .iter()
+        .filter(|b| b.generation == generation && b.done)
+        .map(|b| b.index + 1)
+        .max()
+        .unwrap_or(0);
+    let mut operation = Operation {
+        cluster,
+        journal,
+        request: page.request,
+        plan: page.plan,
+        generation,
+        past_no_return: record.past_no_return.is_some(),
+        begun,
+        left: Vec::new(),
+        started: now,
+        opened,
+        amendments,
+    };
+    operation.tell(
+        Level::Notice,
+        format!("the manager was restarted in the middle of this {}; going on", record.kind),
+    );
+    if !operation.past_no_return {
+        let why = StepError::impossible(
+            &operation.plan.old,
+            "the manager was restarted before the point of no return",
+        );
+        return Err(operation.back_out(why).await);
+    }
+    if operation.plan.kind == OperationKind::Failover && !operation.is_recorded() {
+        operation.give_up_if_serving().await?;
+    }
+    operation.drive(next).await
+}
+
+/// Points a replica that still follows a former primary to the current one. Nothing it received
+/// is dropped; a replica with transactions of its own is left alone.
+///
+/// # Errors
+/// Why it stays as it is.
+pub async fn repoint_stray(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    server: &Address,
+    primary: &Address,
+) -> Result<String, StepError> {
+    let errant = primacy_plan::errant_of(snapshot, primary, server);
+    if !errant.is_empty() {
+        return Err(StepError::impossible(
+            server,
+            format!("it has transactions that the primary lacks: {}", errant.join(", ")),
+        ));
+    }
+    let limit = cluster.policy.timing.repoint_limit;
+    point(cluster, server, primary, limit, &Before::default()).await
+}
+
+/// Closes a server that accepts writes although it is not the primary.
+///
+/// # Errors
+/// If it does not answer, or stays writable.
+pub async fn close(cluster: &Cluster, server: &Address) -> Result<(), StepError> {
+    steps::close_by_sql(cluster, server).await
+}
+
+impl Operation<'_> {
+    /// The new epoch is on record, or may be.
+    fn is_recorded(&self) -> bool {
+        self.begun.iter().filter(|b| b.generation == self.generation).any(|b| {
+            let step = self.plan.steps.get(b.index).map(|s| &s.step);
+            matches!(step, Some(Step::RecordEpoch { .. } | Step::OpenWrites { .. }))
+        })
+    }
+
+    async fn give_up_if_serving(&mut self) -> Result<(), OperationError> {
+        let limit = self.cluster.policy.timing.statement_limit.as_duration();
+        let snapshot = self.cluster.eyes.look(limit).await;
+        if snapshot.live(&self.plan.old).is_some_and(|f| f.writable()) {
+            let why = StepError::impossible(&self.plan.old, "it accepts writes again");
+            return Err(self.back_out(why).await);
+        }
+        Ok(())
+    }
+
+    /// Lets the fenced server be started again: it comes back read-only or is set so on sight.
+    pub(crate) async fn release_fence(&self) {
+        if self.plan.kind == OperationKind::Failover
+            && let Err(error) = steps::release(self.cluster, &self.plan.old).await
+        {
+            self.tell(Level::Warning, error.to_string());
+        }
+    }
+}

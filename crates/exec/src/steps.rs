@@ -1,0 +1,128 @@
+//! How each step is done on real servers. For every step: what is noted before it runs
+//! ([`prepare`]), the doing itself ([`perform`]), and a way back where there is one
+//! ([`crate::undo`]). All of it is idempotent: a restarted manager does the step again.
+
+mod apply;
+mod attach;
+mod block;
+mod events;
+mod fence;
+mod point;
+mod promote;
+mod receivers;
+mod semi_sync;
+mod verify;
+
+use std::time::Duration;
+
+use primacy_plan::{Plan, PlannedStep, Step};
+use primacy_types::{Address, Millis};
+use serde_json::Value;
+
+use crate::Cluster;
+use crate::error::StepError;
+
+pub(crate) use block::reopen;
+pub(crate) use fence::{close_by_sql, make_sure_it_is_closed, release};
+pub(crate) use point::{Before, point, put_back};
+pub(crate) use receivers::start_receivers;
+pub(crate) use semi_sync::restore as restore_semi_sync;
+
+/// How often a state that is waited for is looked at.
+pub(crate) const POLL: Duration = Duration::from_millis(20);
+
+/// What is needed to put the step back, read before it runs.
+pub(crate) async fn prepare(cluster: &Cluster, planned: &PlannedStep) -> Result<Value, StepError> {
+    let limit = planned.limit;
+    match &planned.step {
+        Step::BlockWrites { server, .. } => block::before(cluster, server, limit).await,
+        Step::SemiSyncRole { server, .. } => semi_sync::before(cluster, server, limit).await,
+        Step::Detach { server }
+        | Step::Level { server, .. }
+        | Step::Repoint { server, may_lag: false, .. } => {
+            point::before(cluster, std::slice::from_ref(server), limit).await
+        }
+        Step::AttachAckers { replicas, .. } => point::before(cluster, replicas, limit).await,
+        Step::SealReceivers { servers } => Ok(receivers::before(cluster, servers)),
+        _ => Ok(Value::Null),
+    }
+}
+
+/// Does the step; what comes back is a sentence for the timeline, or nothing.
+pub(crate) async fn perform(
+    cluster: &Cluster,
+    plan: &Plan,
+    planned: &PlannedStep,
+    before: &Value,
+) -> Result<String, StepError> {
+    let limit = planned.limit;
+    match &planned.step {
+        Step::Fence { server, rung } => fence::fence(cluster, server, *rung, limit).await,
+        Step::SealReceivers { servers } => receivers::seal(cluster, servers, limit).await,
+        Step::Measure => Ok(String::new()),
+        Step::Drain { server } => apply::drain(cluster, server, limit).await,
+        Step::Level { server, from, until } => {
+            apply::level(cluster, server, from, until, limit).await
+        }
+        Step::AttachAckers { source, replicas, needed } => {
+            attach::attach(cluster, source, replicas, *needed, limit).await
+        }
+        Step::BlockWrites { server, grace } => block::block(cluster, server, *grace, limit).await,
+        Step::CatchUp { server, source } => apply::catch_up(cluster, server, source, limit).await,
+        Step::Detach { server } => promote::detach(cluster, server, limit).await,
+        Step::SemiSyncRole { server, source, wait_count } => {
+            semi_sync::set(cluster, server, *source, *wait_count, limit).await
+        }
+        Step::RecordEpoch { server, epoch, table } => {
+            promote::record(cluster, server, *epoch, *table, limit).await
+        }
+        Step::OpenWrites { server, epoch } => promote::open(cluster, server, *epoch, limit).await,
+        Step::Route { server, epoch } => promote::route(cluster, server, *epoch).await,
+        Step::MoveEvents { to, from } => events::shift(cluster, to, from.as_ref(), limit).await,
+        Step::Repoint { server, source, .. } => {
+            point(cluster, server, source, limit, &Before::of(before, server)).await
+        }
+        Step::Verify { primary, replicas } => {
+            verify::verify(cluster, primary, replicas, limit, &plan.old).await
+        }
+    }
+}
+
+/// The step that plans the rest again.
+pub(crate) fn measure(plan: &Plan) -> PlannedStep {
+    let limit = plan.steps.first().map_or(Millis::from_secs(5), |s| s.limit);
+    PlannedStep { step: Step::Measure, limit, no_return: false }
+}
+
+/// Watches that something moves: stalls when nothing has changed for a whole limit.
+pub(crate) struct Progress<T> {
+    last: Option<T>,
+    since: tokio::time::Instant,
+    limit: Millis,
+}
+
+impl<T: PartialEq> Progress<T> {
+    pub(crate) fn new(limit: Millis) -> Self {
+        Self { last: None, since: tokio::time::Instant::now(), limit }
+    }
+
+    /// Notes what was seen; an error when it has been the same for too long.
+    pub(crate) fn saw(
+        &mut self,
+        server: &Address,
+        now: T,
+        missing: impl FnOnce() -> String,
+    ) -> Result<(), StepError> {
+        if self.last.as_ref() != Some(&now) {
+            self.last = Some(now);
+            self.since = tokio::time::Instant::now();
+        } else if self.since.elapsed() >= self.limit.as_duration() {
+            return Err(StepError::Stalled {
+                server: server.clone(),
+                what: missing(),
+                limit: self.limit,
+            });
+        }
+        Ok(())
+    }
+}

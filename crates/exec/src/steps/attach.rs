@@ -1,0 +1,62 @@
+//! Attaching the replicas whose acknowledgements the new primary will wait for.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use primacy_types::{Address, Millis};
+
+use super::{Before, POLL, point};
+use crate::error::StepError;
+use crate::{Cluster, look};
+
+/// Points all `replicas` to `source` at once and returns as soon as `needed` of them are seen
+/// there as semi-sync clients. The others go on in the repoint steps that follow: one that hangs
+/// does not hold up the promotion.
+pub(super) async fn attach(
+    cluster: &Cluster,
+    source: &Address,
+    replicas: &[Address],
+    needed: u16,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let none = Before::default();
+    let mut moves: FuturesUnordered<_> =
+        replicas.iter().map(|replica| point(cluster, replica, source, limit, &none)).collect();
+    let mut failed = Vec::new();
+    let end = tokio::time::Instant::now() + limit.as_duration();
+    loop {
+        let seen = clients(cluster, source, limit).await?;
+        if seen >= u32::from(needed) {
+            return Ok(format!("{seen} replica(s) acknowledge to {source}"));
+        }
+        if tokio::time::Instant::now() >= end {
+            let what = if failed.is_empty() {
+                format!("only {seen} of {needed} semi-sync replicas are attached")
+            } else {
+                format!(
+                    "only {seen} of {needed} semi-sync replicas are attached: {}",
+                    failed.join("; ")
+                )
+            };
+            return Err(StepError::Stalled { server: source.clone(), what, limit });
+        }
+        tokio::select! {
+            Some(result) = moves.next() => {
+                if let Err(error) = result {
+                    failed.push(error.to_string());
+                }
+            }
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+async fn clients(cluster: &Cluster, source: &Address, limit: Millis) -> Result<u32, StepError> {
+    let doing = "counting semi-sync clients";
+    let mut link = cluster
+        .links
+        .to(source, limit.as_duration())
+        .await
+        .map_err(StepError::at(source, doing))?;
+    let facts = look::facts(&mut link, limit).await.map_err(StepError::at(source, doing))?;
+    Ok(facts.semi_sync.clients)
+}

@@ -1,0 +1,76 @@
+//! Making sure that a server accepts no more writes.
+
+use primacy_host::{Fence, LocalFence};
+use primacy_types::{Address, FenceRung, Millis};
+
+use crate::error::StepError;
+use crate::{Cluster, look};
+
+/// Uses the rung of the plan. Without one there is nothing to do: the plan has said what that
+/// means, and policy or a person has agreed.
+pub(super) async fn fence(
+    cluster: &Cluster,
+    server: &Address,
+    rung: Option<FenceRung>,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let Some(rung) = rung else {
+        return Ok(format!("{server} was not fenced"));
+    };
+    let Some(host) = cluster.hosts.of(server) else {
+        return Err(StepError::impossible(server, "its host cannot be reached any more"));
+    };
+    let failed =
+        |source| StepError::Host { server: server.clone(), source: Box::new(source) };
+    let fence = LocalFence::new(host, limit.as_duration()).await.map_err(failed)?;
+    let report = fence.fence(limit.as_duration()).await;
+    let report = report.map_err(failed)?;
+    tracing::debug!(?report, %server, "fenced");
+    Ok(format!("{server} is fenced: {}", rung.guarantee()))
+}
+
+/// Lets a fenced server be started again.
+pub(crate) async fn release(cluster: &Cluster, server: &Address) -> Result<(), StepError> {
+    let Some(host) = cluster.hosts.of(server) else { return Ok(()) };
+    host.release()
+        .await
+        .map_err(|source| StepError::Host { server: server.clone(), source: Box::new(source) })
+}
+
+/// Closes a server by SQL: read-only, application sessions ended.
+pub(crate) async fn close_by_sql(cluster: &Cluster, server: &Address) -> Result<(), StepError> {
+    let limit = cluster.policy.timing.statement_limit;
+    let at = |e| StepError::at(server, "closing it")(e);
+    let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at)?;
+    for close in link.dialect().close_to_writes() {
+        link.execute(close, limit.as_duration()).await.map_err(at)?;
+    }
+    super::block::end_sessions(cluster, server, &mut link, limit).await?;
+    let facts = look::facts(&mut link, limit).await.map_err(at)?;
+    if facts.writable() {
+        return Err(StepError::impossible(server, "it stays writable"));
+    }
+    Ok(())
+}
+
+/// A server that may have been opened without our hearing of it is closed: by SQL if it answers,
+/// else by killing it. An error if neither could be done.
+pub(crate) async fn make_sure_it_is_closed(
+    cluster: &Cluster,
+    server: &Address,
+) -> Result<(), StepError> {
+    let limit = cluster.policy.timing.statement_limit;
+    match close_by_sql(cluster, server).await {
+        Ok(()) => Ok(()),
+        // Nothing listens there: it comes back read-only or is set so on sight.
+        Err(StepError::Server { source, .. })
+            if matches!(*source, primacy_wire::WireError::Refused { .. }) =>
+        {
+            Ok(())
+        }
+        Err(_) if cluster.hosts.of(server).is_some() => {
+            fence(cluster, server, Some(FenceRung::Local), limit).await.map(|_| ())
+        }
+        Err(error) => Err(error),
+    }
+}

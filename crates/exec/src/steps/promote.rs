@@ -1,0 +1,128 @@
+//! Making a replica the primary: no source any more, its reign on record, writable last.
+
+use primacy_probe::{Dialect, Threads};
+use primacy_types::{Address, Epoch, Millis};
+use primacy_wire::WireError;
+
+use crate::error::StepError;
+use crate::journal::record_primary;
+use crate::links::Link;
+use crate::{Cluster, look};
+
+/// Ends replication on the managed channel and forgets its configuration. Refuses while anything
+/// received is not applied: forgetting would drop it.
+pub(super) async fn detach(
+    cluster: &Cluster,
+    server: &Address,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let at = |doing| StepError::at(server, doing);
+    let mut link = cluster
+        .links
+        .to(server, limit.as_duration())
+        .await
+        .map_err(at("connecting to promote it"))?;
+    let facts = look::facts(&mut link, limit).await.map_err(at("looking at replication"))?;
+    let name = &cluster.policy.channel;
+    if facts.channel(name).is_none() {
+        return Ok(String::new());
+    }
+    let holds = facts.holds(name);
+    if !facts.executed.covers(&holds) {
+        return Err(StepError::impossible(
+            server,
+            format!("it has not applied {}", holds.beyond(&facts.executed).join(", ")),
+        ));
+    }
+    let dialect = link.dialect();
+    let stop = dialect.stop(Threads::Both, name);
+    link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+    let reset = dialect.reset_replica_all(name);
+    link.execute(&reset, limit.as_duration()).await.map_err(at("forgetting its source"))?;
+    Ok(format!("{server} holds {holds} and replicates from nobody"))
+}
+
+/// Records the reign: in the store first, so that it never turns back; then, by policy, in the
+/// winner's own table, as its first transaction.
+pub(super) async fn record(
+    cluster: &Cluster,
+    server: &Address,
+    epoch: Epoch,
+    table: bool,
+    limit: Millis,
+) -> Result<String, StepError> {
+    record_primary(cluster, server, epoch).await?;
+    cluster.leases.revoke_below(&cluster.name, epoch).await;
+    if table {
+        let at = StepError::at(server, "writing the epoch");
+        let mut link = cluster
+            .links
+            .to(server, limit.as_duration())
+            .await
+            .map_err(StepError::at(server, "writing the epoch"))?;
+        write_epoch(cluster, &mut link, epoch, limit).await.map_err(at)?;
+    }
+    Ok(String::new())
+}
+
+/// Writes the row; creates the table where it is missing.
+async fn write_epoch(
+    cluster: &Cluster,
+    link: &mut Link,
+    epoch: Epoch,
+    limit: Millis,
+) -> Result<(), WireError> {
+    const NO_SUCH_TABLE: u16 = 1146;
+    const NO_SUCH_DATABASE: u16 = 1049;
+    let dialect: Dialect = link.dialect();
+    let server = link.address().clone();
+    if let Some(open) = dialect.open_to_manager() {
+        link.execute(open, limit.as_duration()).await?;
+    }
+    let write = dialect.write_epoch(&cluster.name, epoch, &server);
+    match link.execute(&write, limit.as_duration()).await {
+        Err(error) if matches!(error.code(), Some(NO_SUCH_TABLE | NO_SUCH_DATABASE)) => {
+            for create in dialect.create_epoch_table() {
+                link.execute(create, limit.as_duration()).await?;
+            }
+            link.execute(&write, limit.as_duration()).await?;
+        }
+        other => {
+            other?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets applications write. Afterwards the server is asked again: only its own word counts.
+pub(super) async fn open(
+    cluster: &Cluster,
+    server: &Address,
+    epoch: Epoch,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let at = |doing| StepError::at(server, doing);
+    cluster.leases.grant(&cluster.name, server, epoch).await.map_err(|refused| {
+        StepError::impossible(server, format!("it may not be opened: {refused}"))
+    })?;
+    let mut link =
+        cluster.links.to(server, limit.as_duration()).await.map_err(at("connecting to open it"))?;
+    let dialect = link.dialect();
+    link.execute(dialect.open_to_all(), limit.as_duration()).await.map_err(at("opening it"))?;
+    let facts = look::facts(&mut link, limit).await.map_err(at("checking that it is open"))?;
+    if !facts.writable() {
+        return Err(StepError::impossible(server, "it stays read-only"));
+    }
+    Ok(format!("{server} accepts writes"))
+}
+
+/// Sends applications to the new primary.
+pub(super) async fn route(
+    cluster: &Cluster,
+    server: &Address,
+    epoch: Epoch,
+) -> Result<String, StepError> {
+    let routed = cluster.router.route(server, epoch).await;
+    routed.map_err(|refused| StepError::impossible(server, refused.to_string()))?;
+    Ok(String::new())
+}

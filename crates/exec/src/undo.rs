@@ -1,0 +1,80 @@
+//! Putting everything back as it was before an operation, step by step from the last to the first.
+
+use primacy_plan::{PlannedStep, Step};
+use primacy_store::StepState;
+use serde_json::Value;
+
+use crate::error::StepError;
+use crate::operation::Operation;
+use crate::{Cluster, steps};
+
+/// Puts back every step that was begun. All are tried; the sentences of those that failed are
+/// returned.
+pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
+    let mut failed = Vec::new();
+    for at in (0..operation.begun.len()).rev() {
+        let begun = operation.begun[at].clone();
+        if begun.undone || !begun.started {
+            continue;
+        }
+        let Some(planned) = planned(operation, begun.generation, begun.index).await else {
+            continue;
+        };
+        match one(operation.cluster, &planned, &begun.detail).await {
+            Ok(()) => {
+                operation.begun[at].undone = true;
+                operation.journal.note(
+                    begun.generation,
+                    begun.index,
+                    &planned,
+                    StepState::Undone,
+                    Value::Null,
+                );
+            }
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+async fn planned(operation: &Operation<'_>, generation: u32, index: usize) -> Option<PlannedStep> {
+    if generation == operation.generation {
+        return operation.plan.steps.get(index).cloned();
+    }
+    let page = operation.journal.plan(generation).await.ok()??;
+    page.plan.steps.get(index).cloned()
+}
+
+async fn one(cluster: &Cluster, planned: &PlannedStep, noted: &Value) -> Result<(), StepError> {
+    let limit = planned.limit;
+    match &planned.step {
+        Step::BlockWrites { server, .. } => steps::reopen(cluster, server, noted, limit).await,
+        Step::SemiSyncRole { server, .. } => {
+            steps::restore_semi_sync(cluster, server, noted, limit).await
+        }
+        Step::Detach { server } | Step::Level { server, .. } | Step::Repoint { server, .. } => {
+            steps::put_back(cluster, noted, server, limit).await
+        }
+        Step::AttachAckers { replicas, .. } => {
+            let mut first = Ok(());
+            for replica in replicas {
+                let back = steps::put_back(cluster, noted, replica, limit).await;
+                if first.is_ok() {
+                    first = back;
+                }
+            }
+            first
+        }
+        Step::SealReceivers { .. } => steps::start_receivers(cluster, noted, limit).await,
+        Step::Fence { server, .. } => steps::release(cluster, server).await,
+        // These change nothing, or nothing that is in anybody's way.
+        Step::Measure
+        | Step::Drain { .. }
+        | Step::CatchUp { .. }
+        | Step::RecordEpoch { .. }
+        | Step::OpenWrites { .. }
+        | Step::Route { .. }
+        | Step::MoveEvents { .. }
+        | Step::Verify { .. } => Ok(()),
+    }
+}

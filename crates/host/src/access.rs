@@ -1,0 +1,144 @@
+//! The trait, and the words it speaks in.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use primacy_types::ProcessState;
+use serde::{Deserialize, Serialize};
+
+use crate::HostError;
+
+/// How a host is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Way {
+    /// The server runs on this machine.
+    Local,
+}
+
+/// What may be done on the host of one server.
+#[async_trait]
+pub trait HostAccess: Send + Sync + fmt::Debug {
+    /// How the host is reached.
+    fn way(&self) -> Way;
+
+    /// What of this trait works for this server, with the reason where something does not.
+    async fn capability(&self, limit: Duration) -> Result<Capability, HostError>;
+
+    /// What the operating system says of the server's process now. After a restart this is the
+    /// new process.
+    async fn process(&self, limit: Duration) -> Result<ProcessState, HostError>;
+
+    /// Resolves when the process that was found has exited, or at once if it did so since this
+    /// was last asked; each exit is told once. Without a process it waits for one to appear, and
+    /// then for its exit. Dropping the future loses nothing.
+    async fn exited(&self) -> ProcessState;
+
+    /// Kills the process (SIGKILL), waits until it is gone, and from then on kills every new
+    /// server process on the same data directory until [`release`](Self::release). The guard is
+    /// up before the first signal, and stays up when the process does not end in time or the future
+    /// is dropped half way; it ends with `release`, or when the access itself is dropped.
+    async fn kill_and_keep_down(&self, limit: Duration) -> Result<Killed, HostError>;
+
+    /// Lets the server be started again. Safe to call at any time.
+    async fn release(&self) -> Result<(), HostError>;
+
+    /// Bytes of a file, as many as there are up to `len`. Relative paths are below the data
+    /// directory.
+    async fn read_range(
+        &self,
+        path: &Path,
+        offset: u64,
+        len: usize,
+        limit: Duration,
+    ) -> Result<Vec<u8>, HostError>;
+
+    /// The length of a file in bytes.
+    async fn file_len(&self, path: &Path, limit: Duration) -> Result<u64, HostError>;
+
+    /// The ordinary files of a directory, by name.
+    async fn list(&self, dir: &Path, limit: Duration) -> Result<Vec<FileEntry>, HostError>;
+}
+
+/// A file in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its name, without the directory.
+    pub name: String,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// Whether something works, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "able", content = "reason")]
+pub enum Ability {
+    /// It works.
+    Yes,
+    /// It does not, for this reason, with what would mend it.
+    No(String),
+}
+
+impl Ability {
+    /// Whether it works.
+    pub const fn is_yes(&self) -> bool {
+        matches!(self, Self::Yes)
+    }
+}
+
+/// What can be done for one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capability {
+    /// How the host is reached.
+    pub way: Way,
+    /// Its process is seen, and its exit at once.
+    pub watch: Ability,
+    /// Its process can be killed and kept down.
+    pub kill: Ability,
+    /// Its data directory (binary and relay logs) can be read.
+    pub read_files: Ability,
+    /// The systemd unit that would restart it.
+    pub unit: Option<String>,
+}
+
+/// What a kill found and did.
+#[derive(Clone, Debug)]
+pub struct Killed {
+    /// The process that was killed; `None` if none was left to kill.
+    pub pid: Option<u32>,
+    /// What it was doing before.
+    pub was: ProcessState,
+    /// How many new processes the guard has killed, up to now.
+    pub restarts_prevented: RestartsPrevented,
+    /// What was done to the systemd unit that starts the server, if there is one.
+    pub unit: Option<UnitMask>,
+}
+
+/// A systemd unit that was kept from starting the server again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitMask {
+    /// Its name.
+    pub unit: String,
+    /// Why it could not be masked; the guard kills what it starts in any case.
+    pub failure: Option<String>,
+}
+
+/// A count that goes on while the server is kept down.
+#[derive(Clone, Debug, Default)]
+pub struct RestartsPrevented(Arc<AtomicU64>);
+
+impl RestartsPrevented {
+    /// Processes killed by the guard so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong on a host, in sentences for the one who is paged.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use primacy_types::{Address, Millis};
+
+/// Why something on a server's host was not done or not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The server's name has no address.
+    #[error(
+        "{server}: its host name could not be resolved ({source}), so it is not known whether it \
+         runs on this machine; mend the name service, or configure the IP address"
+    )]
+    Resolve {
+        /// The server.
+        server: Address,
+        /// What the resolver said.
+        source: std::io::Error,
+    },
+    /// Something took longer than its limit.
+    #[error("{server}: {what} did not end within {}; nothing is concluded from it", Millis::from(*limit))]
+    TimedOut {
+        /// The server.
+        server: Address,
+        /// What was tried.
+        what: String,
+        /// How long.
+        limit: Duration,
+    },
+    /// The port is held by something that is no database server.
+    #[error(
+        "{server}: its port on this machine is held by process {pid} ({program}), which is no \
+         MySQL or MariaDB server; it is left alone. If a proxy or tunnel listens there, configure \
+         the server's own address"
+    )]
+    NotADatabase {
+        /// The server.
+        server: Address,
+        /// Who holds the port.
+        pid: u32,
+        /// Its program name.
+        program: String,
+    },
+    /// A process holds what the server holds, but something else contradicts.
+    #[error(
+        "{server}: process {pid} on this machine seems to be it, but {difference}; it is left \
+         alone. Look whether the address leads through a tunnel or proxy to another host"
+    )]
+    NotTheServer {
+        /// The server.
+        server: Address,
+        /// The process.
+        pid: u32,
+        /// What does not fit.
+        difference: String,
+    },
+    /// More than one process fits, and nothing tells them apart.
+    #[error(
+        "{server}: processes {} all fit, and it cannot be told which one is the server; run \
+         Primacy as the server's own user or with CAP_SYS_PTRACE, so that it may look at their \
+         sockets and directories", pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    Ambiguous {
+        /// The server.
+        server: Address,
+        /// The processes.
+        pids: Vec<u32>,
+    },
+    /// We may not look at, or not signal, the process.
+    #[error(
+        "{server}: Primacy may not {what} process {pid} of another user ({source}); the server was \
+         not fenced by this. Run Primacy as the server's own user, or give its service \
+         CAP_KILL, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+    )]
+    NotPermitted {
+        /// The server.
+        server: Address,
+        /// The process.
+        pid: u32,
+        /// What was tried.
+        what: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// SIGKILL was sent and the process is still there.
+    #[error(
+        "{server}: process {pid} was sent SIGKILL and is still there after {} ({state}); it counts \
+         as alive: no other server may become writable on its account. A process in disk sleep \
+         ends when its disk answers; one in a frozen control group when that is thawed",
+        Millis::from(*limit)
+    )]
+    StillAlive {
+        /// The server.
+        server: Address,
+        /// The process.
+        pid: u32,
+        /// How long was waited.
+        limit: Duration,
+        /// What the operating system says of it.
+        state: String,
+    },
+    /// The unit that was masked could not be unmasked.
+    #[error(
+        "{server}: its systemd unit {unit} could not be unmasked ({reason}), so it will not start; \
+         run: systemctl unmask --runtime {unit}"
+    )]
+    StillMasked {
+        /// The server.
+        server: Address,
+        /// The unit.
+        unit: String,
+        /// What systemctl said.
+        reason: String,
+    },
+    /// A file or directory could not be read.
+    #[error("{server}: {} could not be read: {source}", path.display())]
+    File {
+        /// The server.
+        server: Address,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The operating system refused something that should always work.
+    #[error("{server}: this machine's {what} failed: {source}")]
+    System {
+        /// The server.
+        server: Address,
+        /// What was tried.
+        what: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,69 @@
+//! Why a manager did not start, or stopped.
+
+use std::path::PathBuf;
+
+use primacy_config::ConfigErrors;
+use primacy_store::StoreError;
+
+/// Why a manager did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManagerError {
+    /// The configuration file cannot be read.
+    #[error("the configuration {} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration is wrong; each error names its place.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// A password could not be had.
+    #[error("the password of {account} cannot be read from {from}: {why}")]
+    Secret {
+        /// Whose password.
+        account: String,
+        /// Where it was looked for.
+        from: String,
+        /// Why.
+        why: String,
+    },
+    /// The history cannot be opened.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The state folder or the socket cannot be made.
+    #[error("{} cannot be made: {source}", .path.display())]
+    State {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another manager uses the same socket.
+    #[error("a manager is running already: it answers on {}", .socket.display())]
+    Running {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// Another manager looks after a cluster.
+    #[error("{0}")]
+    Lock(#[from] primacy_dcs::LockError),
+    /// No such cluster.
+    #[error("the configuration has no cluster {name:?}; it has {known}")]
+    NoSuchCluster {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// Something of the operating system.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}

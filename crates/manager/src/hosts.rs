@@ -1,0 +1,111 @@
+//! Finds the hosts that can be reached besides SQL, and watches the servers' processes there.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use primacy_exec::{Eyes, Hosts};
+use primacy_host::{HostAccess, LocalHost, ServerIdentity};
+use primacy_types::{Address, FenceRung, HostAccessKind, ProcessState, ServerFacts};
+use tokio::task::JoinHandle;
+
+use crate::observatory::Observatory;
+
+/// How often it is tried to find a server's process, and looked at while something is wrong.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// How often the process of a server that does not answer is looked at.
+const CLOSE_LOOK: Duration = Duration::from_millis(100);
+
+/// Limit of one question to the operating system.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Watches the host of each server for as long as the observatory lives.
+pub(crate) fn start(
+    servers: &[Address],
+    observatory: &Arc<Observatory>,
+    hosts: &Arc<Hosts>,
+) -> Vec<JoinHandle<()>> {
+    servers
+        .iter()
+        .filter(|s| observatory.policy().server(s).host_access != HostAccessKind::None)
+        .map(|server| {
+            let watch = watch(server.clone(), Arc::downgrade(observatory), Arc::clone(hosts));
+            tokio::spawn(watch)
+        })
+        .collect()
+}
+
+async fn watch(server: Address, observatory: Weak<Observatory>, hosts: Arc<Hosts>) {
+    let Some(host) = find(&server, &observatory).await else { return };
+    hosts.set(server.clone(), Arc::clone(&host));
+    let mut wait = SEARCH;
+    loop {
+        let Some(seen) = observatory.upgrade() else { return };
+        match host.process(LIMIT).await {
+            Ok(state) => {
+                seen.set_process(&server, Some(state));
+                // What could be killed while it ran can be kept down now that it is gone.
+                if !matches!(state, ProcessState::Exited { .. })
+                    && let Ok(able) = host.capability(LIMIT).await
+                {
+                    let rungs =
+                        if able.kill.is_yes() { vec![FenceRung::Local] } else { Vec::new() };
+                    seen.set_fences(&server, rungs);
+                }
+            }
+            Err(error) => tracing::debug!(%server, %error, "its process could not be looked at"),
+        }
+        drop(seen);
+        tokio::select! {
+            state = host.exited() => {
+                let Some(seen) = observatory.upgrade() else { return };
+                tracing::info!(%server, ?state, "its process has ended");
+                seen.set_process(&server, Some(state));
+                seen.nudge_others(&server);
+                wait = CLOSE_LOOK;
+            }
+            () = tokio::time::sleep(wait) => {
+                let Some(seen) = observatory.upgrade() else { return };
+                let snapshot = seen.remembered();
+                let answers = snapshot.live(&server).is_some();
+                let running = matches!(
+                    snapshot.server(&server).and_then(|s| s.process),
+                    Some(ProcessState::Running { .. })
+                );
+                wait = if answers && running { SEARCH } else { CLOSE_LOOK };
+            }
+        }
+    }
+}
+
+/// Tries until the server is found to run here, or is known to run elsewhere.
+async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<dyn HostAccess>> {
+    loop {
+        let seen = observatory.upgrade()?;
+        let facts = seen.remembered().live(server).cloned();
+        let expected = seen.policy().server(server).host_access == HostAccessKind::Local;
+        drop(seen);
+        if let Some(facts) = facts {
+            match LocalHost::find(&identity(server, &facts), LIMIT).await {
+                Ok(Some(host)) => return Some(Arc::new(host)),
+                Ok(None) if expected => {
+                    tracing::warn!(%server, "host_access = \"local\", but its process is not found here");
+                }
+                Ok(None) => return None,
+                Err(error) => tracing::debug!(%server, %error, "its process was not found"),
+            }
+        }
+        tokio::time::sleep(SEARCH).await;
+    }
+}
+
+pub(crate) fn identity(server: &Address, facts: &ServerFacts) -> ServerIdentity {
+    let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+    let mut identity = ServerIdentity::new(server.clone());
+    identity.pid_file = path(&facts.pid_file);
+    identity.data_dir = path(&facts.data_dir);
+    identity.host_name = Some(facts.host_name.clone()).filter(|h| !h.is_empty());
+    identity.binlog_base = path(&facts.binlog_base);
+    identity
+}

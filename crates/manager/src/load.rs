@@ -1,0 +1,55 @@
+//! Reading the configuration file and the secrets that it names.
+
+use std::path::{Path, PathBuf};
+
+use primacy_config::{Account, Config, SecretSource};
+use secrecy::SecretString;
+
+use crate::ManagerError;
+
+/// Reads, parses and resolves a configuration file; relative paths are taken from its folder.
+///
+/// # Errors
+/// If it cannot be read, or is wrong in any place.
+pub fn load_config(path: &Path) -> Result<Config, ManagerError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ManagerError::Unreadable { path: path.to_owned(), source })?;
+    let config = primacy_config::parse(&text, &path.display().to_string())?;
+    let absolute = std::path::absolute(path)
+        .map_err(|source| ManagerError::Unreadable { path: path.to_owned(), source })?;
+    let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
+    Ok(config.resolved(&folder))
+}
+
+/// Reads an account's password. The last line break of a file is not part of it.
+///
+/// # Errors
+/// If it is not where the configuration says; the error never shows what was read.
+pub(crate) fn secret(account: &Account) -> Result<SecretString, ManagerError> {
+    let failed = |why: String| ManagerError::Secret {
+        account: account.user.clone(),
+        from: account.password.to_string(),
+        why,
+    };
+    let from_file = |path: &Path| {
+        let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(SecretString::from(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+    };
+    match &account.password {
+        SecretSource::File(path) => from_file(path),
+        SecretSource::Env(name) => std::env::var(name)
+            .map(SecretString::from)
+            .map_err(|_| failed("the variable is not set".to_owned())),
+        SecretSource::Credential(name) => {
+            let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                failed(
+                    "CREDENTIALS_DIRECTORY is not set: start Primacy from a systemd unit with \
+                     LoadCredential="
+                        .to_owned(),
+                )
+            })?;
+            from_file(&PathBuf::from(folder).join(name))
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The supervised clusters of a manager, and what a changed configuration does to them: a cluster
+//! whose part of the file changed is watched anew, the others go on undisturbed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use primacy_config::{ClusterConfig, Config};
+use primacy_dcs::LockError;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::ManagerError;
+use crate::service::{Clusters, Supervised};
+use crate::setup::{self, Locking, Shared};
+use crate::supervisor::Supervisor;
+
+/// How long the lock of a cluster is waited for at the start.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// How long an operation that is under way is waited for at the end; it is resumed after the next
+/// start.
+const FINISH: Duration = Duration::from_secs(30);
+
+struct Running {
+    config: ClusterConfig,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// All clusters of a manager.
+pub(crate) struct Fleet {
+    shared: Shared,
+    clusters: Arc<Clusters>,
+    brake: Arc<Semaphore>,
+    running: BTreeMap<String, Running>,
+}
+
+impl Fleet {
+    pub(crate) fn new(shared: Shared, clusters: Arc<Clusters>, brakes: u32) -> Self {
+        let brake = Arc::new(Semaphore::new(brakes.max(1) as usize));
+        Self { shared, clusters, brake, running: BTreeMap::new() }
+    }
+
+    /// Starts every cluster.
+    ///
+    /// # Errors
+    /// If a secret cannot be read, or another manager holds the lock of a cluster.
+    pub(crate) async fn start(&mut self, config: &Config) -> Result<(), ManagerError> {
+        for cluster in config.clusters.values() {
+            self.start_one(cluster)?;
+        }
+        for name in config.clusters.keys() {
+            self.see_lock(name.as_str()).await?;
+        }
+        Ok(())
+    }
+
+    /// A second manager on a cluster refuses to run; one that cannot reach enough servers yet
+    /// goes on trying.
+    async fn see_lock(&self, name: &str) -> Result<(), ManagerError> {
+        let Some(supervised) = self.clusters.find(name) else { return Ok(()) };
+        match supervised.watched.cluster.lock.acquire(LOCK).await {
+            Ok(()) => Ok(()),
+            Err(error @ LockError::HeldByOther { .. }) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(cluster = name, %error, "watching, but not acting yet");
+                Ok(())
+            }
+        }
+    }
+
+    fn start_one(&mut self, config: &ClusterConfig) -> Result<(), ManagerError> {
+        let name = config.name.to_string();
+        let watched = Arc::new(setup::watch(config, &self.shared, Locking::Take)?);
+        let stop = CancellationToken::new();
+        let (handle, task) =
+            Supervisor::start(Arc::clone(&watched), Arc::clone(&self.brake), stop.clone());
+        self.clusters.set(name.clone(), Supervised { watched, handle });
+        self.running.insert(name, Running { config: config.clone(), stop, task });
+        Ok(())
+    }
+
+    /// Takes over a changed configuration.
+    ///
+    /// # Errors
+    /// If a changed cluster could not be started; the others are as the new configuration says.
+    pub(crate) async fn change(&mut self, config: &Config) -> Result<(), ManagerError> {
+        let gone: Vec<String> = self
+            .running
+            .iter()
+            .filter(|(name, running)| config.clusters.get(name.as_str()) != Some(&running.config))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            self.stop_one(&name).await;
+        }
+        let mut result = Ok(());
+        for cluster in config.clusters.values() {
+            if !self.running.contains_key(cluster.name.as_str()) {
+                let started = self.start_one(cluster);
+                if result.is_ok() {
+                    result = started;
+                }
+            }
+        }
+        result
+    }
+
+    async fn stop_one(&mut self, name: &str) {
+        let Some(running) = self.running.remove(name) else { return };
+        running.stop.cancel();
+        let mut task = running.task;
+        if tokio::time::timeout(FINISH, &mut task).await.is_err() {
+            tracing::warn!(cluster = name, "an operation is under way; it is resumed later");
+            task.abort();
+            let _ = task.await;
+        }
+        self.clusters.remove(name);
+    }
+
+    /// Stops every cluster; operations under way may finish within a limit.
+    pub(crate) async fn stop(&mut self) {
+        self.running.values().for_each(|running| running.stop.cancel());
+        let names: Vec<String> = self.running.keys().cloned().collect();
+        for name in names {
+            self.stop_one(&name).await;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Builds what a cluster needs from its configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use primacy_config::{ClusterConfig, TlsConfig};
+use primacy_dcs::{ClusterLock, Holder, LocalLeases};
+use primacy_exec::{Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, ReplicationAccount};
+use primacy_store::Store;
+use primacy_types::{Address, Epoch, Millis, Moment};
+use primacy_wire::{ConnectOptions, TlsMode};
+
+use crate::ManagerError;
+use crate::load::secret;
+use crate::observatory::{Observatory, Record};
+
+/// Length of a lease (DESIGN: default 3 s).
+const LEASE: Millis = Millis::from_secs(3);
+
+/// Whether the cluster's lock is wanted: a command that only looks does not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locking {
+    Take,
+    Leave,
+}
+
+/// A cluster that is watched and can be acted on.
+pub(crate) struct Watched {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) observatory: Arc<Observatory>,
+    host_tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.host_tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// What all clusters of a process share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) chronicle: Chronicle,
+    pub(crate) holder: Holder,
+}
+
+/// Starts to watch a cluster.
+pub(crate) fn watch(
+    config: &ClusterConfig,
+    shared: &Shared,
+    locking: Locking,
+) -> Result<Watched, ManagerError> {
+    let name = config.name.to_string();
+    let policy = Arc::new(config.policy.clone());
+    let template = ConnectOptions {
+        address: Address::new("", 0),
+        user: config.accounts.manager.user.clone(),
+        password: secret(&config.accounts.manager)?,
+        tls: tls_mode(&config.tls),
+        connect_timeout: policy.timing.connect_timeout.as_duration(),
+        database: None,
+        program: "primacy".to_owned(),
+        unix_socket: None,
+    };
+    let replication = ReplicationAccount {
+        user: config.accounts.replication.user.clone(),
+        password: secret(&config.accounts.replication)?,
+        tls: config.tls != TlsConfig::Off,
+    };
+    let links = Arc::new(Links::new(template));
+    let observatory = Observatory::start(
+        &name,
+        &config.servers,
+        Arc::clone(&policy),
+        &links,
+        shared.clock,
+        shared.store.clone(),
+    );
+    let record = record(&name, shared)?;
+    observatory.set_record(|r| *r = record);
+    let locked = match locking {
+        Locking::Take => config.servers.iter().map(|s| links.options(s)).collect(),
+        Locking::Leave => Vec::new(),
+    };
+    let lock = ClusterLock::start(&name, &shared.holder, locked, Duration::from_secs(1));
+    let hosts = Arc::new(Hosts::default());
+    let host_tasks = crate::hosts::start(&config.servers, &observatory, &hosts);
+    let cluster = Cluster {
+        name,
+        policy,
+        links,
+        manager_user: config.accounts.manager.user.clone(),
+        replication,
+        hosts,
+        router: Arc::new(LocalRouter::default()),
+        leases: Arc::new(LocalLeases::new(LEASE)),
+        lock: Arc::new(lock),
+        store: shared.store.clone(),
+        chronicle: shared.chronicle.clone(),
+        eyes: Arc::clone(&observatory) as _,
+        clock: shared.clock,
+    };
+    Ok(Watched { cluster: Arc::new(cluster), observatory, host_tasks })
+}
+
+/// What the store has of the cluster.
+fn record(name: &str, shared: &Shared) -> Result<Record, ManagerError> {
+    let Some(stored) = shared.store.cluster(name)? else {
+        return Ok(Record { epoch: Epoch(0), ..Record::default() });
+    };
+    let ago = |at: primacy_types::WallClock| Millis(shared.clock.wall().0.saturating_sub(at.0));
+    let block = Millis::from_secs(24 * 3600);
+    Ok(Record {
+        primary: stored.primary,
+        epoch: stored.epoch,
+        paused: stored.paused,
+        paused_reason: stored.paused_reason,
+        last_failover: stored
+            .last_failover
+            .map(ago)
+            .filter(|ago| *ago < block)
+            .map(|ago| Moment(shared.clock.now().0.saturating_sub(ago.0))),
+    })
+}
+
+fn tls_mode(tls: &TlsConfig) -> TlsMode {
+    match tls {
+        TlsConfig::Off => TlsMode::Off,
+        TlsConfig::Required => TlsMode::Required,
+        TlsConfig::VerifyCa { ca_file } => TlsMode::VerifyCa { ca_file: ca_file.clone() },
+        TlsConfig::Full { ca_file } => TlsMode::Full { ca_file: Some(ca_file.clone()) },
+        TlsConfig::Pinned { fingerprint } => TlsMode::Pinned { sha256: fingerprint.0 },
+    }
+}

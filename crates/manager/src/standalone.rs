@@ -1,0 +1,203 @@
+//! The same answers without a running manager: a command looks, plans and acts itself. For orders
+//! it takes the cluster's lock, so that a manager elsewhere is noticed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use primacy_api::{
+    Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
+    HistoryDetail, HistoryEntry, PauseOrder, Service, SwitchoverOrder,
+};
+use primacy_config::{ClusterConfig, Config};
+use primacy_exec::{Request, start};
+use primacy_plan::SwitchoverRequest;
+use tokio::sync::watch;
+
+use crate::ManagerError;
+use crate::cluster::adopt;
+use crate::daemon::shared;
+use crate::load::load_config;
+use crate::service::{self, dry_run, failover_request, from_store, no_such_cluster, refused};
+use crate::setup::{self, Locking, Shared, Watched};
+
+/// How long the first look at all servers may take.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// How long the lock is waited for.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// Does a command's work in the command's own process.
+pub struct Standalone {
+    config: Config,
+    shared: Shared,
+    watched: BTreeMap<String, Arc<Watched>>,
+}
+
+impl Standalone {
+    /// Looks at one cluster, or at all of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration, a secret or the history cannot be read, or the cluster is unknown.
+    pub async fn open(config_file: &Path, cluster: Option<&str>) -> Result<Self, ManagerError> {
+        let config = load_config(config_file)?;
+        if let Some(name) = cluster
+            && !config.clusters.contains_key(name)
+        {
+            let known: Vec<_> = config.clusters.keys().map(ToString::to_string).collect();
+            return Err(ManagerError::NoSuchCluster {
+                name: name.to_owned(),
+                known: known.join(", "),
+            });
+        }
+        let shared = shared(&config)?;
+        let mut watched = BTreeMap::new();
+        let wanted = |c: &&ClusterConfig| cluster.is_none_or(|name| c.name.as_str() == name);
+        for one in config.clusters.values().filter(wanted) {
+            watched.insert(one.name.to_string(), watch(one, &shared, Locking::Leave).await?);
+        }
+        Ok(Self { config, shared, watched })
+    }
+
+    /// Writes what is still to be written.
+    pub async fn close(self) {
+        self.shared.chronicle.flush().await;
+    }
+
+    fn get(&self, name: &str) -> Result<&Arc<Watched>, ApiError> {
+        self.watched.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.watched.keys().map(String::as_str).collect();
+            no_such_cluster(name, &known.join(", "))
+        })
+    }
+
+    /// Takes the lock and runs the operation to its end.
+    async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
+        self.get(name)?;
+        let Some(config) = self.config.clusters.get(name) else {
+            return Err(no_such_cluster(name, ""));
+        };
+        let failed = |e: ManagerError| ApiError::new(ErrorKind::Internal, e.to_string());
+        let acting = watch(config, &self.shared, Locking::Take).await.map_err(failed)?;
+        let locked = acting.cluster.lock.acquire(LOCK).await;
+        locked.map_err(|e| ApiError::new(ErrorKind::Busy, e.to_string()))?;
+        let (_keep, amendments) = watch::channel(None);
+        if let Some(half_done) = service::under_way(&self.shared.store, name).await {
+            let text = format!(
+                "{} {} of this cluster is not finished: start the manager, which goes on with it",
+                half_done.kind, half_done.id
+            );
+            return Err(ApiError::new(ErrorKind::Busy, text));
+        }
+        let snapshot = acting.cluster.eyes.remembered();
+        let report =
+            start(&acting.cluster, &snapshot, request, amendments).await.map_err(refused)?;
+        Ok(Answer::Done { report })
+    }
+}
+
+/// Watches a cluster and waits until every server has answered or failed once, and the processes
+/// of local servers were looked for.
+async fn watch(
+    config: &ClusterConfig,
+    shared: &Shared,
+    locking: Locking,
+) -> Result<Arc<Watched>, ManagerError> {
+    let watched = Arc::new(setup::watch(config, shared, locking)?);
+    let eyes = &watched.cluster.eyes;
+    eyes.look(FIRST_LOOK).await;
+    // A second look shows what has moved, and is needed to tell a silent primary from a slow one.
+    let pause = config.policy.timing.ping_interval.as_duration();
+    tokio::time::sleep(pause.min(Duration::from_millis(600))).await;
+    let mut snapshot = eyes.look(FIRST_LOOK).await;
+    let patience = tokio::time::Instant::now() + FIRST_LOOK;
+    while !primacy_plan::diagnose(&snapshot).is_serving()
+        && tokio::time::Instant::now() < patience
+        && still_open(&snapshot)
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        snapshot = eyes.look(FIRST_LOOK).await;
+    }
+    adopt(&watched.cluster, &watched.observatory, &snapshot).await?;
+    Ok(watched)
+}
+
+/// Whether more looks can still change the diagnosis.
+fn still_open(snapshot: &primacy_types::ClusterSnapshot) -> bool {
+    use primacy_plan::Diagnosis;
+    matches!(
+        primacy_plan::diagnose(snapshot),
+        Diagnosis::Starting { .. } | Diagnosis::PrimarySuspected { .. }
+    )
+}
+
+#[async_trait]
+impl Service for Standalone {
+    async fn clusters(&self) -> Result<Vec<ClusterView>, ApiError> {
+        let mut views = Vec::new();
+        for (name, watched) in &self.watched {
+            let operation = service::under_way(&self.shared.store, name).await;
+            views.push(service::view(watched, operation));
+        }
+        Ok(views)
+    }
+
+    async fn cluster(&self, name: &str) -> Result<ClusterView, ApiError> {
+        let watched = self.get(name)?;
+        Ok(service::view(watched, service::under_way(&self.shared.store, name).await))
+    }
+
+    async fn explain(&self, name: &str) -> Result<Explanation, ApiError> {
+        let watched = self.get(name)?;
+        Ok(service::explanation(watched, service::under_way(&self.shared.store, name).await))
+    }
+
+    async fn check(&self, name: &str) -> Result<CheckReport, ApiError> {
+        Ok(crate::check::check(self.get(name)?).await)
+    }
+
+    async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {
+        let request = Request::Switchover(SwitchoverRequest { to: order.to });
+        if order.dry_run {
+            return dry_run(self.get(name)?, &request).await;
+        }
+        self.order(name, request).await
+    }
+
+    async fn failover(&self, name: &str, order: FailoverOrder) -> Result<Answer, ApiError> {
+        let dry = order.dry_run;
+        let request = Request::Failover(failover_request(order)?);
+        if dry {
+            return dry_run(self.get(name)?, &request).await;
+        }
+        self.order(name, request).await
+    }
+
+    async fn pause(&self, _name: &str, _order: PauseOrder) -> Result<ClusterView, ApiError> {
+        Err(no_manager())
+    }
+
+    async fn resume(&self, _name: &str) -> Result<ClusterView, ApiError> {
+        Err(no_manager())
+    }
+
+    async fn history(
+        &self,
+        cluster: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, ApiError> {
+        let cluster = cluster.map(str::to_owned);
+        from_store(&self.shared.store, move |s| s.operations(cluster.as_deref(), limit)).await
+    }
+
+    async fn operation(&self, id: &str) -> Result<HistoryDetail, ApiError> {
+        let id = id.to_owned();
+        from_store(&self.shared.store, move |store| service::detail(&store, &id)).await
+    }
+}
+
+fn no_manager() -> ApiError {
+    ApiError::new(ErrorKind::Refused, "no manager is running, so there is nothing to pause")
+}

@@ -1,0 +1,360 @@
+//! The loop of one cluster: look, diagnose, decide, act; one operation at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use primacy_exec::{OperationError, Report, Request, repoint_stray, resume, start};
+use primacy_plan::{
+    Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose, errant_of,
+    managed_source,
+};
+use primacy_store::{Level, OperationRecord};
+use primacy_types::{Address, ClusterSnapshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::{adopt, follow};
+use crate::setup::Watched;
+
+/// How often the rules that depend on time alone are looked at while all is well.
+const CALM: Duration = Duration::from_millis(250);
+
+/// The same while something is wrong.
+const TENSE: Duration = Duration::from_millis(25);
+
+/// Pause before something that was refused or failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often strays are looked for.
+const STRAYS: Duration = Duration::from_secs(3);
+
+/// An order of a person, and where its outcome goes.
+pub(crate) struct Order {
+    pub(crate) request: Request,
+    pub(crate) done: oneshot::Sender<Result<Report, OperationError>>,
+}
+
+/// The way to a running supervisor.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) amendments: watch::Sender<Option<FailoverRequest>>,
+    /// What is under way, as a sentence; empty if nothing is.
+    busy: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Handle {
+    /// The kind of the operation that is under way.
+    pub(crate) fn busy(&self) -> Option<&'static str> {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Supervises one cluster.
+pub(crate) struct Supervisor {
+    watched: Arc<Watched>,
+    brake: Arc<Semaphore>,
+    stop: CancellationToken,
+    orders: mpsc::Receiver<Order>,
+    handle: Handle,
+    /// What was last said, so that it is not said every time.
+    said: Option<String>,
+    /// Nothing is begun by itself before this.
+    not_before: Option<Instant>,
+    strays_at: Instant,
+    repair: Option<JoinHandle<()>>,
+}
+
+impl Supervisor {
+    /// Starts the loop; it ends when `stop` is cancelled and no operation is under way.
+    pub(crate) fn start(
+        watched: Arc<Watched>,
+        brake: Arc<Semaphore>,
+        stop: CancellationToken,
+    ) -> (Handle, JoinHandle<()>) {
+        let (orders, inbox) = mpsc::channel(8);
+        let handle = Handle { orders, amendments: watch::Sender::new(None), busy: Arc::default() };
+        let supervisor = Self {
+            watched,
+            brake,
+            stop,
+            orders: inbox,
+            handle: handle.clone(),
+            said: None,
+            not_before: None,
+            strays_at: Instant::now(),
+            repair: None,
+        };
+        (handle, tokio::spawn(supervisor.run()))
+    }
+
+    async fn run(mut self) {
+        let mut changes = self.watched.observatory.changes();
+        let mut tick = CALM;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                order = self.orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => break,
+                },
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(tick) => {}
+            }
+            changes.mark_unchanged();
+            tick = if self.turn().await { CALM } else { TENSE };
+        }
+        self.end_repair().await;
+    }
+
+    /// One turn; true if all is well.
+    async fn turn(&mut self) -> bool {
+        if let Some(record) = self.unfinished().await {
+            self.go_on_with(record).await;
+            return false;
+        }
+        let snapshot = self.watched.cluster.eyes.remembered();
+        match adopt(&self.watched.cluster, &self.watched.observatory, &snapshot).await {
+            Ok(true) => return true,
+            Ok(false) => {}
+            Err(error) => self.say(Level::Alarm, error.to_string()),
+        }
+        let diagnosis = diagnose(&snapshot);
+        if let Some(moved) = moved_by_a_person(&snapshot, &diagnosis) {
+            let (cluster, seen) = (&self.watched.cluster, &self.watched.observatory);
+            if let Err(error) = follow(cluster, seen, &snapshot, &moved).await {
+                self.say(Level::Alarm, error.to_string());
+            }
+            return true;
+        }
+        let waiting = self.not_before.is_some_and(|at| at > Instant::now());
+        match decide(&snapshot, &diagnosis) {
+            Decision::Nothing { why, alarm } => {
+                let serving = diagnosis.is_serving();
+                if alarm || !serving || self.said.is_some() {
+                    let level = if alarm { Level::Warning } else { Level::Info };
+                    self.say(level, why);
+                }
+                if serving {
+                    self.look_for_strays(&snapshot).await;
+                }
+                serving
+            }
+            _ if waiting => false,
+            Decision::FailOver => {
+                self.say(Level::Alarm, diagnosis.sentence());
+                self.fail_over(&snapshot).await;
+                false
+            }
+            Decision::Reopen { primary } => {
+                self.say(Level::Warning, diagnosis.sentence());
+                self.act(&snapshot, Request::Reopen(primary)).await;
+                false
+            }
+            Decision::CloseIntruders { servers } => {
+                for server in servers {
+                    self.close_intruder(&server).await;
+                }
+                false
+            }
+        }
+    }
+
+    /// Says something once, until something else is to be said.
+    fn say(&mut self, level: Level, text: String) {
+        // Numbers change from turn to turn; they alone are nothing new.
+        let gist: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+        if self.said.as_ref() != Some(&gist) {
+            self.watched.cluster.chronicle.tell(&self.watched.cluster.name, None, level, text);
+            self.said = Some(gist);
+        }
+    }
+
+    async fn unfinished(&self) -> Option<OperationRecord> {
+        let (store, name) = (self.watched.cluster.store.clone(), self.watched.cluster.name.clone());
+        tokio::task::spawn_blocking(move || store.unfinished(&name)).await.ok()?.ok()?
+    }
+
+    /// Goes on with what a restart (or a failure past the point of no return) left half done.
+    async fn go_on_with(&mut self, record: OperationRecord) {
+        if self.not_before.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        if let Err(error) = self.watched.cluster.lock.permits() {
+            self.say(Level::Alarm, format!("an operation is half done and waits: {error}"));
+            return;
+        }
+        // What is on record may be older than what the servers are now.
+        let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
+        let _ = self.watched.cluster.eyes.look(limit).await;
+        self.set_busy(Some("resumed operation"));
+        let amendments = self.handle.amendments.subscribe();
+        let cluster = Arc::clone(&self.watched.cluster);
+        let result = resume(&cluster, &record, amendments).await;
+        self.set_busy(None);
+        self.after(result.as_ref().map(|r| r.kind.word()), true).await;
+    }
+
+    async fn fail_over(&mut self, snapshot: &ClusterSnapshot) {
+        let Ok(permit) = Arc::clone(&self.brake).try_acquire_owned() else {
+            self.say(
+                Level::Alarm,
+                "the brake holds: as many clusters as max_failovers_at_once allows are failing \
+                 over already"
+                    .to_owned(),
+            );
+            self.not_before = Some(Instant::now() + AGAIN);
+            return;
+        };
+        self.act(snapshot, Request::Failover(FailoverRequest::default())).await;
+        drop(permit);
+    }
+
+    async fn act(&mut self, snapshot: &ClusterSnapshot, request: Request) {
+        let result = self.operate(snapshot, request).await;
+        self.after(result.as_ref().map(|r| r.kind.word()), true).await;
+        if let Err(error) = result {
+            self.say(Level::Alarm, error.to_string());
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
+        let snapshot = self.watched.cluster.eyes.look(limit).await;
+        let result = self.operate(&snapshot, order.request).await;
+        self.after(result.as_ref().map(|r| r.kind.word()), false).await;
+        let _ = order.done.send(result);
+    }
+
+    async fn operate(
+        &mut self,
+        snapshot: &ClusterSnapshot,
+        request: Request,
+    ) -> Result<Report, OperationError> {
+        self.end_repair().await;
+        self.set_busy(Some(request.kind().word()));
+        let amendments = self.handle.amendments.subscribe();
+        let cluster = Arc::clone(&self.watched.cluster);
+        let result = start(&cluster, snapshot, request, amendments).await;
+        self.set_busy(None);
+        result
+    }
+
+    /// Takes over what the operation has put on record.
+    async fn after<E>(&mut self, result: Result<&'static str, &E>, automatic: bool) {
+        let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
+        let _ = self.watched.cluster.eyes.look(limit).await;
+        if result.is_err() {
+            self.not_before = Some(Instant::now() + AGAIN);
+            return;
+        }
+        self.said = Some(String::new());
+        if automatic && result.ok() == Some("failover") {
+            let cluster = &self.watched.cluster;
+            let (store, name, at) =
+                (cluster.store.clone(), cluster.name.clone(), cluster.clock.wall());
+            let _ =
+                tokio::task::spawn_blocking(move || store.set_last_failover(&name, Some(at), at))
+                    .await;
+            let now = cluster.clock.now();
+            self.watched.observatory.set_record(|record| record.last_failover = Some(now));
+        }
+    }
+
+    fn set_busy(&self, with: Option<&'static str>) {
+        *self.handle.busy.lock().unwrap_or_else(PoisonError::into_inner) = with;
+    }
+
+    /// A server that accepts writes and is not the primary on record is closed on sight.
+    async fn close_intruder(&mut self, server: &Address) {
+        let cluster = &self.watched.cluster;
+        if let Err(error) = cluster.lock.permits() {
+            self.say(
+                Level::Alarm,
+                format!("{server} accepts writes and is not the primary, but {error}"),
+            );
+            return;
+        }
+        let closed = primacy_exec::close(cluster, server).await;
+        match closed {
+            Ok(()) => {
+                let text =
+                    format!("{server} accepted writes and is not the primary: it is read-only now");
+                cluster.chronicle.tell(&cluster.name, None, Level::Alarm, text);
+                self.said = Some(String::new());
+            }
+            Err(error) => {
+                self.say(
+                    Level::Alarm,
+                    format!("{server} accepts writes and is not the primary: {error}"),
+                );
+                self.not_before = Some(Instant::now() + AGAIN);
+            }
+        }
+        let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
+        let _ = self.watched.cluster.eyes.look(limit).await;
+    }
+
+    /// Replicas that still follow a former primary are pointed to the current one, one at a time,
+    /// beside the loop.
+    async fn look_for_strays(&mut self, snapshot: &ClusterSnapshot) {
+        let idle = self.repair.as_ref().is_none_or(JoinHandle::is_finished);
+        if snapshot.paused || !idle || self.strays_at.elapsed() < STRAYS {
+            return;
+        }
+        self.strays_at = Instant::now();
+        if self.watched.cluster.lock.permits().is_err() {
+            return;
+        }
+        let Some((server, primary)) = stray(snapshot) else { return };
+        let cluster = Arc::clone(&self.watched.cluster);
+        let snapshot = snapshot.clone();
+        self.repair = Some(tokio::spawn(async move {
+            let repaired = repoint_stray(&cluster, &snapshot, &server, &primary).await;
+            let (level, text) = match repaired {
+                Ok(_) => (
+                    Level::Notice,
+                    format!("{server} followed a former primary; it replicates from {primary} now"),
+                ),
+                Err(error) => (Level::Warning, format!("{server} was not repointed: {error}")),
+            };
+            cluster.chronicle.tell(&cluster.name, None, level, text);
+        }));
+    }
+
+    async fn end_repair(&mut self) {
+        if let Some(repair) = self.repair.take() {
+            repair.abort();
+            let _ = repair.await;
+        }
+    }
+}
+
+/// A replica with a running past that follows a server of the cluster which is not (below) the
+/// primary, and has nothing of its own.
+fn stray(snapshot: &ClusterSnapshot) -> Option<(Address, Address)> {
+    let primary = snapshot.primary.as_ref()?;
+    let (server, _) = snapshot.all_live().find(|(server, facts)| {
+        *server != primary
+            && !facts.writable()
+            && managed_source(snapshot, server).is_some()
+            && !descends_from(snapshot, server, primary)
+            && errant_of(snapshot, primary, server).is_empty()
+    })?;
+    Some((server.clone(), primary.clone()))
+}
+
+/// The primary on record is read-only and replicates from the only server that accepts writes.
+fn moved_by_a_person(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Option<Address> {
+    let recorded = snapshot.primary.as_ref()?;
+    if snapshot.live(recorded)?.writable() {
+        return None;
+    }
+    let Diagnosis::SeveralWritable { writable, .. } = diagnosis else { return None };
+    match writable.as_slice() {
+        [one] if descends_from(snapshot, recorded, one) => Some(one.clone()),
+        _ => None,
+    }
+}

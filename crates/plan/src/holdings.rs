@@ -1,0 +1,81 @@
+//! What the servers of a cluster hold that counts: everything a primary gave them, applied or still
+//! in the relay log. Errant transactions and those of outside sources are not missed when nobody
+//! else has them, and are never carried to another server.
+
+use primacy_types::{Address, ClusterSnapshot, GtidSet, MariaDbGtidPos, ServerFacts};
+
+use crate::{errant, topology};
+
+/// Live servers that replicate from `primary` (directly or through others), with their facts.
+pub(crate) fn members<'a>(
+    snapshot: &'a ClusterSnapshot,
+    primary: &'a Address,
+) -> impl Iterator<Item = (&'a Address, &'a ServerFacts)> + 'a {
+    snapshot
+        .all_live()
+        .filter(move |(a, _)| *a != primary && topology::descends_from(snapshot, a, primary))
+}
+
+/// Everything that counts on the disks of the reachable replicas; `None` without any.
+pub fn held_by_all(snapshot: &ClusterSnapshot, primary: &Address) -> Option<GtidSet> {
+    members(snapshot, primary)
+        .filter_map(|(a, _)| counted(snapshot, primary, a))
+        .reduce(|all, more| all.union(&more))
+}
+
+/// What counts of a live server's transactions; everything, if errant ones are allowed.
+pub(crate) fn counted(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    server: &Address,
+) -> Option<GtidSet> {
+    let facts = snapshot.live(server)?;
+    let channel = &snapshot.policy.channel;
+    let holds = facts.holds(channel);
+    let own = errant::of(snapshot, primary, server);
+    let mut rest = without(&holds, &own.foreign, None);
+    if !snapshot.policy.allow_errant {
+        // What MariaDB received in a domain before the server wrote there itself.
+        let received = facts.channel(channel).and_then(|c| c.received.as_ref());
+        rest = without(&rest, &own.errant, received);
+    }
+    Some(rest)
+}
+
+/// `all` without `part`. On MariaDB, where a position implies what came before, a domain of `part`
+/// goes back to where `known` says it is.
+fn without(all: &GtidSet, part: &GtidSet, known: Option<&GtidSet>) -> GtidSet {
+    match (all, part) {
+        (GtidSet::MySql(all), GtidSet::MySql(part)) => GtidSet::MySql(all.minus(part)),
+        (GtidSet::MariaDb(all), GtidSet::MariaDb(part)) => {
+            let known = known.and_then(GtidSet::as_mariadb);
+            let domains = all.iter().filter_map(|gtid| match part.last(gtid.domain) {
+                Some(_) => known.and_then(|k| k.last(gtid.domain)),
+                None => Some(gtid),
+            });
+            GtidSet::MariaDb(domains.collect::<MariaDbGtidPos>())
+        }
+        (all, _) => all.clone(),
+    }
+}
+
+/// No transaction at all, of the family of `like`.
+pub(crate) fn nothing(like: &GtidSet) -> GtidSet {
+    match like {
+        GtidSet::MySql(_) => GtidSet::MySql(primacy_types::MySqlGtidSet::default()),
+        GtidSet::MariaDb(_) => GtidSet::MariaDb(MariaDbGtidPos::default()),
+    }
+}
+
+/// A relay log with no more bytes than this holds headers only.
+const EMPTY_RELAY_LOG: u64 = 400;
+
+/// Whether the server has received events that it has not applied and cannot name: MariaDB after a
+/// restart, or without GTID. They cannot be compared with what others hold except by position.
+pub(crate) fn unnamed_backlog(facts: &ServerFacts, channel: &str) -> bool {
+    facts.channel(channel).is_some_and(|c| {
+        c.received.is_none()
+            && c.relay_log_space > EMPTY_RELAY_LOG
+            && matches!((&c.read, &c.applied), (Some(read), Some(applied)) if read > applied)
+    })
+}

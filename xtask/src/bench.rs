@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: measurements, each with a page in docs/bench.
+
+mod failover;
+mod fake_server;
+mod machine;
+mod manager;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// How long applications cannot write: primaries killed and frozen, and switchovers.
+    Failover(failover::Args),
+    /// What a manager of many clusters needs, with simulated servers.
+    Manager(manager::Args),
+}
+
+pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
+    match what {
+        Bench::Failover(args) => failover::run(args),
+        Bench::Manager(args) => manager::run(args),
+    }
+}

@@ -1,0 +1,107 @@
+//! Installing a database server where none is: Debian's packages, said before it is done.
+
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, bail};
+use primacy_sandbox::{Installation, find_installation, provision};
+
+use crate::report;
+
+/// Server and client programs, without the service that Debian's other packages would start.
+const PACKAGES: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
+
+/// We may not install anything here.
+#[derive(Debug, thiserror::Error)]
+#[error("a database server is missing, and this user may not install one. Run:\n\n    {command}\n")]
+pub(crate) struct NeedsAPerson {
+    command: String,
+}
+
+/// The server of this name, or the system's own; got or installed if it is missing.
+pub(crate) fn server(name: Option<&str>) -> anyhow::Result<Installation> {
+    let missing = match find_installation(name) {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
+    match (name, missing) {
+        (Some(name), primacy_sandbox::Error::NotProvisioned { .. }) => {
+            report(&format!("{name} is missing: getting it (cargo xtask servers {name})"));
+            provision(name, &mut |line| report(&format!("  {line}")))?;
+        }
+        (None, primacy_sandbox::Error::NoServer) => packages()?,
+        (_, error) => return Err(error.into()),
+    }
+    Ok(find_installation(name)?)
+}
+
+/// Whether the machine has any server.
+pub(crate) fn has_server() -> bool {
+    find_installation(None).is_ok()
+}
+
+/// Installs Debian's MariaDB.
+pub(crate) fn packages() -> anyhow::Result<()> {
+    let missing: Vec<_> = PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    let command = command_line(&missing);
+    let by_hand = || NeedsAPerson { command: command.clone() };
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(
+            "there is no MySQL or MariaDB server and no apt-get: install a server, or get one \
+             with: cargo xtask servers mysql-9.7"
+        );
+    }
+    let prefix: &[&str] = if rustix::process::geteuid().is_root() {
+        &[]
+    } else if quiet(&["sudo", "-n", "true"]) {
+        &["sudo", "-n"]
+    } else {
+        return Err(by_hand().into());
+    };
+    report(&format!("There is no database server. Installing {}:", missing.join(" and ")));
+    report(&format!("  {command}"));
+    let apt = |words: &[&str]| {
+        let mut all = prefix.to_vec();
+        all.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]);
+        all.extend(words);
+        run(&all)
+    };
+    if missing.iter().any(|package| !quiet(&["apt-cache", "show", package]))
+        && !apt(&["update"])?.success()
+    {
+        report("apt-get update failed; trying with what is known");
+    }
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    if !apt(&install)?.success() {
+        return Err(by_hand()).context("apt-get failed");
+    }
+    Ok(())
+}
+
+fn command_line(packages: &[&str]) -> String {
+    let packages = packages.join(" ");
+    format!(
+        "sudo apt-get update && sudo apt-get install --yes --no-install-recommends {packages}"
+    )
+}
+
+fn is_installed(package: &str) -> bool {
+    let words = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package];
+    let mut query = Command::new(words[0]);
+    query.args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::null());
+    #[expect(clippy::disallowed_methods, reason = "dpkg-query reads one file and ends")]
+    query.output().is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn quiet(words: &[&str]) -> bool {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn run(words: &[&str]) -> anyhow::Result<ExitStatus> {
+    let mut command = Command::new(words[0]);
+    let status = command.args(&words[1..]).stdin(Stdio::null()).status();
+    status.with_context(|| format!("{} was not started", words[0]))
+}

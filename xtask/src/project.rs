@@ -1,0 +1,90 @@
+//! This repository: where it is, and how its programs are built.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::report;
+
+/// How a program is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Debug,
+    /// As users get it.
+    Release,
+}
+
+/// The repository's first folder.
+pub(crate) fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// Whether `cargo NAME` is installed.
+pub(crate) fn has_cargo_command(name: &str) -> bool {
+    let mut command = cargo();
+    command.args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Builds `primacy` and returns where the program is. Cargo's progress goes to the terminal.
+pub(crate) fn build_primacy(profile: Profile) -> anyhow::Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+        target: Option<Target>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    let mut command = cargo();
+    command.args(["build", "--package", "primacy", "--message-format=json-render-diagnostics"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let begin = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo was not started")?;
+    let messages = child.stdout.take().context("cargo has no output")?;
+    let mut program = None;
+    for line in BufReader::new(messages).lines() {
+        if let Ok(Message { executable: Some(path), target: Some(target) }) =
+            serde_json::from_str(&line?)
+            && target.name == "primacy"
+        {
+            program = Some(path);
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("primacy does not compile");
+    }
+    let word = if profile == Profile::Release { "release" } else { "debug" };
+    report(&format!("primacy ({word}) built in {:.0} s", begin.elapsed().as_secs_f32()));
+    program.context("cargo did not say where it put primacy")
+}
+
+/// Writes a page of the documentation.
+pub(crate) fn write_page(path: &str, text: &str) -> anyhow::Result<()> {
+    let path = root().join(path);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&path, text).with_context(|| format!("{} was not written", path.display()))
+}
+
+/// Today, in UTC.
+pub(crate) fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}

@@ -1,0 +1,133 @@
+//! What became of each test, from nextest's JUnit report or from libtest's lines.
+//!
+//! A test that cannot run here (no privilege for network namespaces, say) passes, and prints a
+//! line that begins with `SKIPPED:`. It is counted as skipped, never as passed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+
+use crate::say;
+
+/// The mark of a test that did not test.
+const MARK: &str = "SKIPPED:";
+
+/// One test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Case {
+    /// Its path, such as `mysql_9_7::a_killed_primary_is_replaced`.
+    pub(super) name: String,
+    pub(super) result: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Passed,
+    Failed,
+    /// Why.
+    Skipped(String),
+}
+
+impl Case {
+    pub(super) fn skipped(&self) -> bool {
+        matches!(self.result, Outcome::Skipped(_))
+    }
+
+    pub(super) fn why(&self) -> Option<&str> {
+        match &self.result {
+            Outcome::Skipped(why) if !why.is_empty() => Some(why),
+            _ => None,
+        }
+    }
+}
+
+/// The cases of a JUnit report as nextest writes it. Not a reader for any XML: a test is from
+/// `<testcase name="..."` to the next one.
+pub(super) fn from_junit(text: &str) -> Vec<Case> {
+    let parts = text.split("<testcase ").skip(1);
+    let case = |part: &str| {
+        let (_, rest) = part.split_once("name=\"")?;
+        let (name, rest) = rest.split_once('"')?;
+        let result = if rest.contains("<failure") || rest.contains("<error") {
+            Outcome::Failed
+        } else if let Some(why) = mark(rest) {
+            Outcome::Skipped(unescape(why))
+        } else {
+            Outcome::Passed
+        };
+        Some(Case { name: unescape(name), result })
+    };
+    parts.filter_map(case).collect()
+}
+
+/// The rest of the line that has the mark.
+fn mark(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once(MARK)?;
+    Some(rest.split(['\n', '<']).next().unwrap_or_default().trim())
+}
+
+fn unescape(text: &str) -> String {
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_owned(), |text, (name, char)| text.replace(name, char))
+}
+
+/// Runs `cargo test`, passes its lines on, and reads them.
+pub(super) fn from_libtest(command: &mut Command) -> anyhow::Result<(bool, Vec<Case>)> {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().context("cargo test was not started")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    let mut cases = Vec::new();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        say(&line);
+        cases.extend(libtest_line(&line));
+    }
+    Ok((child.wait()?.success(), cases))
+}
+
+/// `test NAME ... ok`. What a passed test prints is not shown, so skipped ones are not told apart.
+fn libtest_line(line: &str) -> Option<Case> {
+    let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    let result = match result.split_whitespace().next()? {
+        "ok" => Outcome::Passed,
+        "FAILED" => Outcome::Failed,
+        "ignored" | "ignored," => Outcome::Skipped("ignored".into()),
+        _ => return None,
+    };
+    Some(Case { name: name.to_owned(), result })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = r#"<testsuites><testsuite name="primacy::failover">
+        <testcase name="mysql_9_7::killed" classname="primacy::failover" time="3.1"></testcase>
+        <testcase name="mysql_9_7::cut" classname="x" time="0.1">
+            <system-out>running
+SKIPPED: no privilege for network namespaces &amp; no sudo
+ok</system-out></testcase>
+        <testcase name="mariadb_10_11::killed" classname="x" time="1">
+            <failure message="x">boom</failure></testcase></testsuite></testsuites>"#;
+
+    #[test]
+    fn a_report_tells_passed_skipped_and_failed() {
+        let cases = from_junit(REPORT);
+        assert_eq!(cases.len(), 3);
+        assert_eq!(cases[0].result, Outcome::Passed);
+        assert_eq!(cases[1].why(), Some("no privilege for network namespaces & no sudo"));
+        assert_eq!(cases[2].result, Outcome::Failed);
+        assert_eq!(from_junit(""), []);
+    }
+
+    #[test]
+    fn lines_of_libtest() {
+        let case = |line| libtest_line(line).map(|case| case.result);
+        assert_eq!(case("test a::b ... ok"), Some(Outcome::Passed));
+        assert_eq!(case("test a::b ... FAILED"), Some(Outcome::Failed));
+        assert_eq!(case("test a::b ... ignored, slow"), Some(Outcome::Skipped("ignored".into())));
+        assert_eq!(case("test result: ok. 3 passed"), None);
+    }
+}
