@@ -14,7 +14,7 @@ use primacy_sandbox::{AccountRole, Sandbox, UpOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::writer::Target;
 
 /// How long the manager may take to listen, and to find the cluster healthy.
@@ -40,7 +40,7 @@ pub(crate) async fn perform<T>(
 ) -> anyhow::Result<T> {
     let stage = Stage::up(primacy, options, interrupt).await?;
     let acted = interrupt.unless(act(&stage)).await;
-    let acted = acted.with_context(|| stage.last_words());
+    let acted = acted.map_err(|error| explained(error, &stage.log()));
     let down = stage.down().await;
     let result = acted?;
     down?;
@@ -73,17 +73,17 @@ impl Stage {
                 match interrupt.unless(stage.healthy(HEALTHY_LIMIT)).await {
                     Ok(_) => Ok(stage),
                     Err(error) => {
-                        let words = stage.last_words();
+                        let error = explained(error, &stage.log());
                         stage.down().await?;
-                        Err(error.context(words))
+                        Err(error)
                     }
                 }
             }
             Err(error) => {
-                let words = end_of(&log_of(&starting.sandbox));
+                let error = explained(error, &log_of(&starting.sandbox));
                 stop(&mut starting.manager).await;
                 starting.sandbox.down().await?;
-                Err(error.context(words))
+                Err(error)
             }
         }
     }
@@ -127,10 +127,6 @@ impl Stage {
     /// The manager's log.
     pub(crate) fn log(&self) -> PathBuf {
         log_of(&self.sandbox)
-    }
-
-    fn last_words(&self) -> String {
-        end_of(&self.log())
     }
 
     /// Stops the manager, ends the servers, removes everything.
@@ -195,9 +191,13 @@ fn log_of(sandbox: &Sandbox) -> PathBuf {
     sandbox.info().dir.join("manager.log")
 }
 
-fn end_of(log: &Path) -> String {
+/// An error with the end of the manager's log; an interruption needs no explanation.
+fn explained(error: anyhow::Error, log: &Path) -> anyhow::Error {
+    if error.is::<Interrupted>() {
+        return error;
+    }
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     let end = lines[lines.len().saturating_sub(15)..].join("\n  ");
-    format!("the end of the manager's log:\n  {end}\n")
+    anyhow::anyhow!("{error:#}\nThe manager's log ends with:\n  {end}")
 }

@@ -10,9 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use cluster::{
-    Failover, HistoryArgs, List, Pause, Status, Switchover, ToShow, ToAct,
-};
+pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
 pub(crate) use local::{
     Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
 };
@@ -70,12 +68,10 @@ pub(crate) struct Global {
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
-    /// On a terminal
+    // Without texts of their own, so that help stays short: the option explains them.
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

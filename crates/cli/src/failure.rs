@@ -87,9 +87,9 @@ impl From<primacy_sandbox::Error> for Failure {
     fn from(error: primacy_sandbox::Error) -> Self {
         use primacy_sandbox::Error;
         let exit = match &error {
-            Error::UnknownServer { .. } | Error::NoSuchServer { .. } | Error::NotASandbox { .. } => {
-                Exit::Usage
-            }
+            Error::UnknownServer { .. }
+            | Error::NoSuchServer { .. }
+            | Error::NotASandbox { .. } => Exit::Usage,
             _ => Exit::Refused,
         };
         Self::new(exit, error)

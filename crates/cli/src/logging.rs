@@ -27,7 +27,9 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Failure> {
         let colours = match cli.global.color {
             ColorWhen::Always => true,
             ColorWhen::Never => false,
-            ColorWhen::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            ColorWhen::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            }
         };
         log.with_ansi(colours).with_target(false).init();
     }

@@ -50,7 +50,9 @@ pub(crate) fn load(global: &Global) -> Result<Config, Failure> {
     load_config(&file).map_err(|error| {
         let failure = Failure::from(error);
         if global.config.is_none() && !file.exists() {
-            failure.hint("name the file with --config, or make a cluster to try with: primacy sandbox up")
+            failure.hint(
+                "name the file with --config, or make a cluster to try with: primacy sandbox up",
+            )
         } else {
             failure
         }
@@ -69,7 +71,9 @@ impl Session {
         if let Some(name) = cluster
             && !config.clusters.contains_key(name)
         {
-            return Err(Failure::usage(format!("there is no cluster {name:?}")).hint(known(&config)));
+            return Err(
+                Failure::usage(format!("there is no cluster {name:?}")).hint(known(&config))
+            );
         }
         let answering = match (Client::connect(&config.manager.socket_path()).await, asked) {
             (Ok(client), _) => Answering::Manager(client),

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use clap::Command;
 
+const SHARED: &str = "Options of every command:";
+
 /// Wide enough for every terminal of the last forty years.
 fn command() -> Command {
     primacy_cli::command().term_width(100)
@@ -13,7 +15,17 @@ fn command() -> Command {
 
 /// Each command with its subcommands, in the order of the help texts.
 fn pages(command: &mut Command, path: &str, into: &mut String) {
-    into.push_str(&format!("$ {path} --help\n{}\n\n", command.render_long_help()));
+    let help = command.render_long_help().to_string();
+    // What every page repeats is shown once.
+    let page = match help.split_once(SHARED) {
+        Some((before, rest)) if path.contains(' ') => {
+            let after = rest.split_once("\n\nExamples:").map(|(_, examples)| examples);
+            let examples = after.map(|text| format!("\n\nExamples:{text}")).unwrap_or_default();
+            format!("{before}(options of every command){examples}")
+        }
+        _ => help,
+    };
+    into.push_str(&format!("$ {path} --help\n{page}\n\n"));
     let names: Vec<_> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     for name in names {
         if let Some(sub) = command.find_subcommand_mut(&name) {
@@ -26,7 +38,7 @@ fn same_as_file(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
     let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if std::env::var_os("PRIMACY_UPDATE").is_some() {
-        std::fs::write(&file, &text).unwrap();
+        std::fs::write(&file, &text).expect("the file can be written");
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
     for (i, (is, was)) in text.lines().zip(expected.lines()).enumerate() {

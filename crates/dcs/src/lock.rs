@@ -208,17 +208,18 @@ impl ClusterLock {
         self.status.borrow().permits(&self.cluster)
     }
 
-    /// Waits until the lock permits to act, or somebody else is seen to hold it, or the limit.
+    /// Waits until the lock permits to act. Where somebody else holds it the whole limit is waited
+    /// for: it may be the ghost of a manager that was just killed. Servers that cannot be reached
+    /// are not waited for.
     ///
     /// # Errors
     /// As [`LockStatus::permits`] when that is settled or the limit has passed.
     pub async fn acquire(&self, limit: Duration) -> Result<(), LockError> {
         let mut status = self.status.clone();
-        let settled = status.wait_for(|s| {
-            let permitted = s.permits(&self.cluster);
-            permitted.is_ok()
-                || matches!(permitted, Err(LockError::HeldByOther { .. }))
-                || s.settled()
+        let settled = status.wait_for(|s| match s.permits(&self.cluster) {
+            Ok(()) => true,
+            Err(LockError::HeldByOther { .. }) => false,
+            Err(LockError::NoMajority { .. }) => s.settled(),
         });
         let _ = tokio::time::timeout(limit, settled).await;
         self.permits()

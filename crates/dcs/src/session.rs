@@ -7,8 +7,9 @@ use primacy_wire::{ConnectOptions, Session, WireError, quote};
 use crate::{Holder, ServerLock};
 
 /// How long one sleep of the holding session lasts. Short, so that tools that end long-running
-/// statements leave it alone.
-const SLEEP_SECONDS: u32 = 5;
+/// statements leave it alone, and because a server notices only at its end that a killed manager
+/// is gone: until then a restarted manager finds the lock taken.
+const SLEEP_SECONDS: u32 = 2;
 
 /// How much longer than its sleep the session may take to answer.
 const SLACK: Duration = Duration::from_secs(10);

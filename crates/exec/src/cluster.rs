@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use primacy_dcs::{ClusterLock, LeaseGranter};
-use primacy_host::HostAccess;
+use primacy_host::{HostAccess, ServerIdentity};
 use primacy_store::Store;
-use primacy_types::{Address, ClusterSnapshot, Policy};
+use primacy_types::{Address, ClusterSnapshot, Policy, ServerFacts};
 use secrecy::SecretString;
 
 use crate::{Chronicle, Clock, Links, Router};
@@ -58,6 +59,17 @@ impl Hosts {
     pub fn set(&self, server: Address, host: Arc<dyn HostAccess>) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(server, host);
     }
+}
+
+/// How a server's process is recognised on its host, from what the server said of itself.
+pub fn identity(server: &Address, facts: &ServerFacts) -> ServerIdentity {
+    let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+    let mut identity = ServerIdentity::new(server.clone());
+    identity.pid_file = path(&facts.pid_file);
+    identity.data_dir = path(&facts.data_dir);
+    identity.host_name = Some(facts.host_name.clone()).filter(|h| !h.is_empty());
+    identity.binlog_base = path(&facts.binlog_base);
+    identity
 }
 
 /// One cluster, ready to be acted on.

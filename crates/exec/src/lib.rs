@@ -23,7 +23,7 @@ mod undo;
 
 pub use chronicle::{Chronicle, Entry};
 pub use clock::Clock;
-pub use cluster::{Cluster, Eyes, Hosts, ReplicationAccount};
+pub use cluster::{Cluster, Eyes, Hosts, ReplicationAccount, identity};
 pub use error::{OperationError, StepError};
 pub use hindrances::{Hindrances, look_for_hindrances};
 pub use links::{Link, Links};

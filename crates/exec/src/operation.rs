@@ -29,6 +29,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// resumed (a switchover) or another winner is looked for (a failover).
 const TRIES: u32 = 3;
 
+/// So many servers are repointed or drained at the same time.
+const TOGETHER: usize = 16;
+
 /// One operation under way.
 pub(crate) struct Operation<'c> {
     pub(crate) cluster: &'c Cluster,
@@ -105,7 +108,7 @@ impl Operation<'_> {
         };
         let first = &self.plan.steps[index].step;
         let more = self.plan.steps[index + 1..].iter().take_while(|s| alike(first, &s.step));
-        1 + more.count()
+        (1 + more.count()).min(TOGETHER)
     }
 
     /// Runs `group` steps together; returns the first that failed.
@@ -222,6 +225,11 @@ impl Operation<'_> {
             // Writes are served; what is left is reported and repaired later.
             self.left.push(format!("{}: {error}", step.sentence()));
             return Ok(Next::GoOn);
+        }
+        if matches!(error, StepError::Store(_) | StepError::Lock(_)) {
+            // Nothing is done without the journal and the lock; nobody else is at fault.
+            self.fail_or_wait(error).await?;
+            return Ok(Next::Again);
         }
         if self.plan.kind != OperationKind::Failover {
             if !self.past_no_return {

@@ -150,6 +150,7 @@ pub async fn resume(
     }
     if operation.plan.kind == OperationKind::Failover && !operation.is_recorded() {
         operation.give_up_if_serving().await?;
+        operation.fence_again().await?;
     }
     operation.drive(next).await
 }
@@ -201,6 +202,24 @@ impl Operation<'_> {
             return Err(self.back_out(why).await);
         }
         Ok(())
+    }
+
+    /// The guard that kept the old primary down ended with the manager: it is fenced again before
+    /// anything else is done.
+    async fn fence_again(&mut self) -> Result<(), OperationError> {
+        let Some(first) = self.journal.plan(1).await? else { return Ok(()) };
+        let Some((index, planned)) =
+            first.plan.steps.iter().enumerate().find(|(_, s)| matches!(s.step, Step::Fence { .. }))
+        else {
+            return Ok(());
+        };
+        let noted = self.begun.iter().find(|b| b.generation == 1 && b.index == index);
+        let noted = noted.map(|b| b.detail.clone()).unwrap_or_default();
+        let fenced = steps::perform(self.cluster, &first.plan, planned, &noted).await;
+        fenced.map(|said| self.tell(Level::Info, said)).map_err(|error| {
+            self.tell(Level::Alarm, error.to_string());
+            OperationError::Unfinished { error: Box::new(error) }
+        })
     }
 
     /// Lets the fenced server be started again: it comes back read-only or is set so on sight.

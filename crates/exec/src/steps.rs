@@ -44,6 +44,7 @@ pub(crate) async fn prepare(cluster: &Cluster, planned: &PlannedStep) -> Result<
         }
         Step::AttachAckers { replicas, .. } => point::before(cluster, replicas, limit).await,
         Step::SealReceivers { servers } => Ok(receivers::before(cluster, servers)),
+        Step::Fence { server, .. } => Ok(fence::before(cluster, server)),
         _ => Ok(Value::Null),
     }
 }
@@ -57,7 +58,7 @@ pub(crate) async fn perform(
 ) -> Result<String, StepError> {
     let limit = planned.limit;
     match &planned.step {
-        Step::Fence { server, rung } => fence::fence(cluster, server, *rung, limit).await,
+        Step::Fence { server, rung } => fence::fence(cluster, server, *rung, limit, before).await,
         Step::SealReceivers { servers } => receivers::seal(cluster, servers, limit).await,
         Step::Measure => Ok(String::new()),
         Step::Drain { server } => apply::drain(cluster, server, limit).await,

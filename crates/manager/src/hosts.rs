@@ -1,12 +1,11 @@
 //! Finds the hosts that can be reached besides SQL, and watches the servers' processes there.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use primacy_exec::{Eyes, Hosts};
-use primacy_host::{HostAccess, LocalHost, ServerIdentity};
-use primacy_types::{Address, FenceRung, HostAccessKind, ProcessState, ServerFacts};
+use primacy_exec::{Eyes, Hosts, identity};
+use primacy_host::{HostAccess, LocalHost};
+use primacy_types::{Address, FenceRung, HostAccessKind, ProcessState};
 use tokio::task::JoinHandle;
 
 use crate::observatory::Observatory;
@@ -98,14 +97,4 @@ async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<d
         }
         tokio::time::sleep(SEARCH).await;
     }
-}
-
-pub(crate) fn identity(server: &Address, facts: &ServerFacts) -> ServerIdentity {
-    let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
-    let mut identity = ServerIdentity::new(server.clone());
-    identity.pid_file = path(&facts.pid_file);
-    identity.data_dir = path(&facts.data_dir);
-    identity.host_name = Some(facts.host_name.clone()).filter(|h| !h.is_empty());
-    identity.binlog_base = path(&facts.binlog_base);
-    identity
 }

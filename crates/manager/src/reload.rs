@@ -17,7 +17,7 @@ use crate::setup::{self, Locking, Shared};
 use crate::supervisor::Supervisor;
 
 /// How long the lock of a cluster is waited for at the start.
-const LOCK: Duration = Duration::from_secs(5);
+const LOCK: Duration = Duration::from_secs(6);
 
 /// How long an operation that is under way is waited for at the end; it is resumed after the next
 /// start.

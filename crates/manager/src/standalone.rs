@@ -27,7 +27,7 @@ use crate::setup::{self, Locking, Shared, Watched};
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// How long the lock is waited for.
-const LOCK: Duration = Duration::from_secs(5);
+const LOCK: Duration = Duration::from_secs(6);
 
 /// Does a command's work in the command's own process.
 pub struct Standalone {

@@ -30,6 +30,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How often strays are looked for.
 const STRAYS: Duration = Duration::from_secs(3);
 
+/// How often it is looked whether an operation was left half done.
+const UNFINISHED: Duration = Duration::from_secs(5);
+
 /// An order of a person, and where its outcome goes.
 pub(crate) struct Order {
     pub(crate) request: Request,
@@ -64,6 +67,8 @@ pub(crate) struct Supervisor {
     /// Nothing is begun by itself before this.
     not_before: Option<Instant>,
     strays_at: Instant,
+    /// Operations that were left half done are looked for from this moment on.
+    look_for_unfinished_at: Instant,
     repair: Option<JoinHandle<()>>,
 }
 
@@ -85,6 +90,7 @@ impl Supervisor {
             said: None,
             not_before: None,
             strays_at: Instant::now(),
+            look_for_unfinished_at: Instant::now(),
             repair: None,
         };
         (handle, tokio::spawn(supervisor.run()))
@@ -111,9 +117,12 @@ impl Supervisor {
 
     /// One turn; true if all is well.
     async fn turn(&mut self) -> bool {
-        if let Some(record) = self.unfinished().await {
-            self.go_on_with(record).await;
-            return false;
+        if self.look_for_unfinished_at <= Instant::now() {
+            if let Some(record) = self.unfinished().await {
+                self.go_on_with(record).await;
+                return false;
+            }
+            self.look_for_unfinished_at = Instant::now() + UNFINISHED;
         }
         let snapshot = self.watched.cluster.eyes.remembered();
         match adopt(&self.watched.cluster, &self.watched.observatory, &snapshot).await {
@@ -246,6 +255,7 @@ impl Supervisor {
     async fn after<E>(&mut self, result: Result<&'static str, &E>, automatic: bool) {
         let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
         let _ = self.watched.cluster.eyes.look(limit).await;
+        self.look_for_unfinished_at = Instant::now();
         if result.is_err() {
             self.not_before = Some(Instant::now() + AGAIN);
             return;

@@ -317,12 +317,13 @@ fn after_measure(
         ));
     }
     let siblings = siblings(snapshot, old, winner);
-    semi_sync(snapshot, old, winner, &siblings, None, steps, notes)?;
+    let semi_sync = semi_sync(snapshot, old, winner, &siblings, None, steps, notes)?;
     steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
     steps.push(step(
         Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },
         timing.statement_limit,
     ));
+    steps.extend(semi_sync);
     steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::MoveEvents { to: winner.clone(), from: None }, timing.statement_limit));

@@ -64,7 +64,9 @@ pub(crate) fn repoint_all(
     steps.push(step(Step::Verify { primary: winner.clone(), replicas: order }, limit));
 }
 
-/// Sets the winner's part in semi-sync and attaches the replicas that it needs.
+/// Sets the winner's part in semi-sync and attaches the replicas that it needs. Returns the step
+/// that belongs after the epoch is recorded: where not enough can be attached before, the winner
+/// waits for nobody until then, or the row of the epoch would wait for ever.
 ///
 /// `later` is the old primary of a switchover: it acknowledges too, but only after the promotion.
 pub(crate) fn semi_sync(
@@ -75,9 +77,9 @@ pub(crate) fn semi_sync(
     later: Option<&Address>,
     steps: &mut Vec<PlannedStep>,
     notes: &mut Vec<String>,
-) -> Result<(), Reason> {
+) -> Result<Option<PlannedStep>, Reason> {
     let Some(wish) = snapshot.policy.semi_sync else {
-        return Ok(());
+        return Ok(None);
     };
     let timing = &snapshot.policy.timing;
     let ackers: Vec<Address> = siblings
@@ -90,47 +92,50 @@ pub(crate) fn semi_sync(
         .collect();
     let late = later.filter(|s| snapshot.live(s).is_some_and(|f| f.semi_sync.available));
     let wait_for = usize::from(wish.wait_count);
-    let mut wait_count = Some(wish.wait_count);
-    let mut attach = ackers.len() >= wait_for;
-    if let (false, Some(late)) = (attach, late.filter(|_| ackers.len() + 1 >= wait_for)) {
-        notes.push(format!("the first commits on {winner} wait until {late} acknowledges them"));
-        attach = true;
-    } else if !attach {
-        let lacking = format!(
-            "semi-sync waits for {} replica(s) and only {} can acknowledge",
-            wish.wait_count,
-            ackers.len() + usize::from(late.is_some())
-        );
-        match wish.without_acker {
-            WithoutAcker::Refuse => {
-                return Err(Reason::new(
-                    lacking,
-                    "bring a replica back, or set policy.semi_sync_without_acker",
-                ));
-            }
-            WithoutAcker::Block => {
-                notes.push(format!("{lacking}: commits wait until more return"));
-            }
-            WithoutAcker::Degrade => {
-                notes.push(format!(
-                    "{NOT_GUARANTEED}: {lacking}; semi-sync is off on {winner} until more return"
-                ));
-                wait_count = None;
-            }
+    let role = |wait_count| {
+        let role = Step::SemiSyncRole { server: winner.clone(), source: true, wait_count };
+        step(role, timing.statement_limit)
+    };
+    if ackers.len() >= wait_for {
+        steps.push(role(Some(wish.wait_count)));
+        if wait_for > 0 {
+            let (source, needed) = (winner.clone(), wish.wait_count);
+            let attach = Step::AttachAckers { source, replicas: ackers, needed };
+            steps.push(step(attach, timing.stall_limit));
+        }
+        return Ok(None);
+    }
+    let lacking = format!(
+        "semi-sync waits for {} replica(s) and only {} can acknowledge",
+        wish.wait_count,
+        ackers.len() + usize::from(late.is_some())
+    );
+    // Whoever can acknowledge is repointed with the others: commits wait, or need not wait,
+    // whether or not some are attached before.
+    let mut afterwards = Some(role(Some(wish.wait_count)));
+    match (late, wish.without_acker) {
+        (Some(late), _) if ackers.len() + 1 >= wait_for => {
+            notes.push(format!("the first commits on {winner} wait until {late} acknowledges"));
+        }
+        (_, WithoutAcker::Refuse) => {
+            return Err(Reason::new(
+                lacking,
+                "bring a replica back, or set policy.semi_sync_without_acker",
+            ));
+        }
+        (_, WithoutAcker::Block) => {
+            notes.push(format!("{lacking}: commits wait until more return"));
+        }
+        (_, WithoutAcker::Degrade) => {
+            notes.push(format!(
+                "{NOT_GUARANTEED}: {lacking}; semi-sync is off on {winner} until more return"
+            ));
+            afterwards = None;
         }
     }
-    steps.push(step(
-        Step::SemiSyncRole { server: winner.clone(), source: true, wait_count },
-        timing.statement_limit,
-    ));
-    // Where commits would wait or need not wait whoever is attached, nobody is waited for: the
-    // ackers are repointed with the others.
-    if attach && !ackers.is_empty() {
-        let needed = wait_for.min(ackers.len()) as u16;
-        steps.push(step(
-            Step::AttachAckers { source: winner.clone(), replicas: ackers, needed },
-            timing.stall_limit,
-        ));
+    let waits_now = snapshot.live(winner).is_some_and(|f| f.semi_sync.source_enabled);
+    if afterwards.is_none() || (waits_now && snapshot.policy.epoch_table) {
+        steps.push(role(None));
     }
-    Ok(())
+    Ok(afterwards)
 }

@@ -185,7 +185,7 @@ impl Step {
                 format!("make {server} wait for {n} semi-sync acknowledgement(s)")
             }
             Self::SemiSyncRole { server, source: true, wait_count: None } => {
-                format!("switch semi-sync off on {server}: no replica is left to acknowledge")
+                format!("switch semi-sync off on {server}: it waits for nobody")
             }
             Self::SemiSyncRole { server, source: false, .. } => {
                 format!("make {server} acknowledge as a semi-sync replica")

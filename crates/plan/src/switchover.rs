@@ -129,7 +129,9 @@ fn hindrances(snapshot: &ClusterSnapshot, old: &Address, winner: &Address) -> Ve
         }
     }
     if let Some(facts) = snapshot.live(old) {
-        for channel in &facts.channels {
+        let mut channels: Vec<_> = facts.channels.iter().collect();
+        channels.sort_by_key(|c| &c.name);
+        for channel in channels {
             if topology::source_of(snapshot, channel).is_none() {
                 reasons.push(Reason::new(
                     format!(
@@ -181,13 +183,14 @@ fn build(
     ));
     // The old primary is a replica again before long and acknowledges too, but it is attached
     // only after the promotion: until then it must be able to go on as it was.
-    semi_sync(snapshot, old, winner, &siblings, Some(old), steps, notes)?;
+    let semi_sync = semi_sync(snapshot, old, winner, &siblings, Some(old), steps, notes)?;
     steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
     steps.push(PlannedStep {
         step: Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },
         limit: timing.statement_limit,
         no_return: true,
     });
+    steps.extend(semi_sync);
     steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));
     if policy.semi_sync.is_some() {
@@ -212,10 +215,16 @@ pub fn plan_reopen(snapshot: &ClusterSnapshot, primary: &Address) -> Plan {
     let timing = &snapshot.policy.timing;
     let limit = timing.statement_limit;
     let epoch = snapshot.epoch;
-    let steps = vec![
-        step(Step::OpenWrites { server: primary.clone(), epoch }, limit),
-        step(Step::Route { server: primary.clone(), epoch }, limit),
-    ];
+    let mut steps = Vec::new();
+    if let Some(wish) = snapshot.policy.semi_sync {
+        // Set at run time by the promotion, so the restart has lost it. Commits wait until the
+        // replicas have reconnected, as they would have without the restart.
+        let wait_count = Some(wish.wait_count);
+        let server = primary.clone();
+        steps.push(step(Step::SemiSyncRole { server, source: true, wait_count }, limit));
+    }
+    steps.push(step(Step::OpenWrites { server: primary.clone(), epoch }, limit));
+    steps.push(step(Step::Route { server: primary.clone(), epoch }, limit));
     Plan {
         cluster: snapshot.cluster.clone(),
         kind: OperationKind::Reopen,

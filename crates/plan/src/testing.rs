@@ -46,6 +46,11 @@ pub fn gtids(text: &str) -> GtidSet {
 
 /// A healthy cluster: the first server is the primary, the others replicate from it.
 pub fn cluster<const N: usize>(names: [&str; N]) -> World {
+    cluster_of(&names)
+}
+
+/// As [`cluster`], for a number of servers that is not known beforehand.
+pub fn cluster_of(names: &[&str]) -> World {
     let addresses: Vec<Address> = names.iter().map(|n| addr(n)).collect();
     let mut snapshot = ClusterSnapshot {
         cluster: "c1".into(),

@@ -211,6 +211,12 @@ impl Manager {
         self.client().await.switchover(&self.cluster, order).await
     }
 
+    /// Asks what a switchover would do.
+    pub async fn dry_switchover(&self) -> Result<Answer, ApiError> {
+        let order = SwitchoverOrder { to: None, dry_run: true };
+        self.client().await.switchover(&self.cluster, order).await
+    }
+
     /// Moves the role and returns who has it now.
     pub async fn switchover(&self, to: Option<Address>) -> Address {
         match self.try_switchover(to).await {

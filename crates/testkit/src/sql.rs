@@ -127,13 +127,21 @@ impl Cluster {
         }
     }
 
+    /// Waits until every server but `primary` and `but` replicates from `primary`.
+    pub async fn others_replicate(&self, but: &[&str], primary: &str) {
+        let names = self.names();
+        let others: Vec<&str> = names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| *name != primary && !but.contains(name))
+            .collect();
+        self.all_replicate(&others, primary).await;
+    }
+
     /// Waits until `primary` is the only one that accepts writes and all others replicate from it
     /// and are read-only.
     pub async fn is_whole(&self, primary: &str) {
-        let names = self.names();
-        let others: Vec<&str> =
-            names.iter().map(String::as_str).filter(|name| *name != primary).collect();
-        self.all_replicate(&others, primary).await;
+        self.others_replicate(&[], primary).await;
         assert_eq!(self.writable().await, [primary], "exactly the primary accepts writes");
     }
 

@@ -39,6 +39,13 @@ struct Log {
     errors: BTreeMap<String, usize>,
 }
 
+impl Log {
+    fn failed(&mut self, error: &str) {
+        let kind: String = error.chars().take(80).collect();
+        *self.errors.entry(kind).or_default() += 1;
+    }
+}
+
 /// A running load.
 #[derive(Debug)]
 pub struct Writer {
@@ -115,9 +122,9 @@ impl Writer {
 
     /// Stops writing, waits until every server that replicates has caught up with the rows, and
     /// compares.
-    pub async fn finish(self, cluster: &Cluster) -> Outcome {
+    pub async fn finish(mut self, cluster: &Cluster) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
-        must(self.task.await, "ending the load");
+        must((&mut self.task).await, "ending the load");
         let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
         let end = Instant::now() + Duration::from_secs(20);
         let missing = loop {
@@ -213,10 +220,7 @@ async fn write(logins: Vec<ConnectOptions>, log: Arc<Mutex<Log>>, stop: Arc<Atom
         match written {
             Ok(row) => log.lock().unwrap_or_else(PoisonError::into_inner).acked.push(row),
             Err(error) => {
-                let kind: String = error.chars().take(80).collect();
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                *log.errors.entry(kind).or_default() += 1;
-                drop(log);
+                log.lock().unwrap_or_else(PoisonError::into_inner).failed(&error);
                 found = None;
                 tokio::time::sleep(PAUSE).await;
             }

@@ -94,6 +94,11 @@ impl GtidSet {
         }
     }
 
+    /// The set as people read it: an empty one has a word.
+    pub fn said(&self) -> String {
+        if self.is_empty() { "no transaction yet".to_owned() } else { self.to_string() }
+    }
+
     /// The set, if it is MySQL's.
     pub fn as_mysql(&self) -> Option<&MySqlGtidSet> {
         match self {

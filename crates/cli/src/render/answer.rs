@@ -35,6 +35,11 @@ mod tests {
             left: vec!["c:3306 does not follow b:3306 yet: no answer in time".into()],
             sentence: "b:3306 replaced a:3306 as primary in epoch 2 after 312 ms".into(),
         };
-        assert_snapshot!(stripped(&report(&done)), @"");
+        assert_snapshot!(stripped(&report(&done)), @"
+        done: b:3306 replaced a:3306 as primary in epoch 2 after 312 ms
+
+        left undone, and retried
+          - c:3306 does not follow b:3306 yet: no answer in time
+        ");
     }
 }

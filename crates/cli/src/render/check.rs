@@ -13,7 +13,13 @@ pub(crate) fn render(report: &CheckReport) -> String {
     let mut findings: Vec<_> = report.findings.iter().collect();
     findings.sort_by_key(|finding| finding.severity);
     for finding in findings {
-        let server = finding.server.as_ref().map(|s| format!("{s}: ")).unwrap_or_default();
+        // Most sentences name their server.
+        let server = match &finding.server {
+            Some(server) if !finding.sentence.contains(&server.to_string()) => {
+                format!("{server}: ")
+            }
+            _ => String::new(),
+        };
         text.push_str(&format!(
             "\n{}  {server}{} {}\n",
             paint::severity(finding.severity),
@@ -39,32 +45,31 @@ fn mend(statement: &str) -> String {
 }
 
 fn summary(report: &CheckReport) -> String {
-    let of = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
-    let mut parts = Vec::new();
-    let unseen = report.incomplete.len();
-    for (n, one, many) in [
-        (of(Severity::Blocks), "blocks", "block"),
-        (of(Severity::Risk), "risk", "risks"),
-        (of(Severity::Advice), "piece of advice", "pieces of advice"),
-        (unseen, "thing could not be looked at", "things could not be looked at"),
-    ] {
-        if n > 0 {
-            parts.push(count(n, one, many));
-        }
-    }
     let verdict = match exit(report) {
         Exit::Done => paint::good("ready for a failover or switchover"),
         _ => paint::bad("not ready for every failover or switchover"),
     };
-    let number = match report.findings.len() {
-        0 => "nothing found".to_owned(),
-        n => count(n, "finding", "findings"),
+    let of = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
+    let kinds =
+        [(Severity::Blocks, "blocking"), (Severity::Risk, "risk"), (Severity::Advice, "advice")];
+    let counted: Vec<_> = kinds
+        .iter()
+        .map(|(severity, word)| (of(*severity), word))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    let mut text = match counted.as_slice() {
+        [] => format!("{verdict}: nothing found"),
+        kinds => {
+            let number = count(report.findings.len(), "finding", "findings");
+            format!("{verdict}: {number} ({})", kinds.join(", "))
+        }
     };
-    if parts.is_empty() {
-        format!("{verdict}: {number}")
-    } else {
-        format!("{verdict}: {number} ({})", parts.join(", "))
+    if !report.incomplete.is_empty() {
+        let unseen = report.incomplete.len();
+        text.push_str(&format!("; {} could not be looked at", count(unseen, "thing", "things")));
     }
+    text
 }
 
 /// Whether anything blocks or risks a failover or switchover.
@@ -111,18 +116,45 @@ mod tests {
             mend: Some("GRANT XA_RECOVER_ADMIN ON *.* TO 'primacy'@'%'".into()),
         });
         assert_eq!(exit(&report), Exit::Refused);
-        assert_snapshot!(stripped(&render(&report)), @"");
+        assert_snapshot!(stripped(&render(&report)), @"
+        c1  not ready for every failover or switchover: 4 findings (2 blocking, 1 risk, 1 advice); 1 thing could not be looked at
+
+        blocks  something is wrong with no-candidate, and this follows from it [no-candidate]
+                mend: SET GLOBAL read_only = ON;
+                      SET PERSIST read_only = ON;
+
+        blocks  b:3306: something is wrong with log-replica-updates, and this follows from it [log-replica-updates]
+                mend: SET GLOBAL read_only = ON;
+                      SET PERSIST read_only = ON;
+
+        risk    b:3306: something is wrong with heartbeat, and this follows from it [heartbeat]
+                mend: SET GLOBAL read_only = ON;
+                      SET PERSIST read_only = ON;
+
+        advice  a:3306: something is wrong with sync-binlog, and this follows from it [sync-binlog]
+                mend: SET GLOBAL read_only = ON;
+                      SET PERSIST read_only = ON;
+
+        unseen  c:3306: prepared XA transactions: the account lacks a privilege
+                mend: GRANT XA_RECOVER_ADMIN ON *.* TO 'primacy'@'%'
+        ");
     }
 
     #[test]
     fn advice_alone_is_no_reason_to_fail() {
         let report = report(vec![finding("sync-binlog", Severity::Advice, Some("a"))]);
         assert_eq!(exit(&report), Exit::Done);
-        assert_snapshot!(stripped(&render(&report)), @"");
+        assert_snapshot!(stripped(&render(&report)), @"
+        c1  ready for a failover or switchover: 1 finding (1 advice)
+
+        advice  a:3306: something is wrong with sync-binlog, and this follows from it [sync-binlog]
+                mend: SET GLOBAL read_only = ON;
+                      SET PERSIST read_only = ON;
+        ");
     }
 
     #[test]
     fn nothing_found() {
-        assert_snapshot!(stripped(&render(&report(Vec::new()))), @"");
+        assert_snapshot!(stripped(&render(&report(Vec::new()))), @"c1  ready for a failover or switchover: nothing found");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn render(explanation: &Explanation, look: &Look) -> String {
     page([
         heading,
         evidence(diagnosis, snapshot),
-        self::decision(decision),
+        self::decision(decision, &diagnosis.sentence()),
         lock(explanation),
         section("last seen", snapshot.servers.values().flat_map(|s| seen::lines(snapshot, s))),
     ])
@@ -61,8 +61,13 @@ fn weight(weight: Weight) -> String {
     }
 }
 
-fn decision(decision: &Decision) -> String {
+/// The reason is not repeated where it is what the diagnosis says.
+fn decision(decision: &Decision, diagnosis: &str) -> String {
     let sentence = match decision {
+        Decision::Nothing { why, alarm } if why == diagnosis => match alarm {
+            true => format!("{}; a person should know", paint::doubtful("do nothing")),
+            false => "do nothing".to_owned(),
+        },
         Decision::Nothing { why, alarm: true } => {
             format!("{}, and a person should know: {why}", paint::doubtful("do nothing"))
         }
@@ -123,7 +128,27 @@ mod tests {
 
     #[test]
     fn a_healthy_cluster() {
-        assert_snapshot!(shown(&explanation(&cluster(["a", "b"]))), @"");
+        assert_snapshot!(shown(&explanation(&cluster(["a", "b"]))), @"
+        c1  healthy  epoch 1
+          Healthy; a:3306 is the primary
+
+        decision
+          do nothing: all is well
+
+        lock
+          a:3306: held from here (connection 12)
+          b:3306: held from here (connection 12)
+          so this manager may act
+
+        last seen
+          a:3306: answered 0 ms ago
+            seen 0 ms ago: MariaDB 10.11.6, server_id 1, writable, 3 of 100 connections, up for 5000 s
+            executed: 0-1-100
+          b:3306: answered 0 ms ago
+            seen 0 ms ago: MariaDB 10.11.6, server_id 2, read-only, 3 of 100 connections, up for 5000 s
+            reads from a:3306: receiver connected, applier idle
+            held: 0-1-100; last event or heartbeat 0 ms ago
+        ");
     }
 
     #[test]
@@ -133,21 +158,88 @@ mod tests {
         let mut explanation = explanation(&world);
         let who = "m2 (pid 99 on host2)".to_owned();
         explanation.lock.servers.insert(addr("b"), ServerLock::HeldByOther { who });
-        let refused =
-            ServerLock::Unreachable { why: "connection refused".into(), refused: true };
+        let refused = ServerLock::Unreachable { why: "connection refused".into(), refused: true };
         explanation.lock.servers.insert(addr("a"), refused);
         explanation.operation = Some(operation());
-        assert_snapshot!(shown(&explanation), @"");
+        assert_snapshot!(shown(&explanation), @"
+        c1  primary-dead  epoch 1
+          The primary a:3306 is dead: its process is gone
+          failover under way since 21:12:03.045 (019aa2d6-5c85-7000-8000-000000000001)
+
+        evidence
+          suggests     manager: connection refused, 1 failed probe(s) in 50 ms
+          confirms     its host: the process is gone and did not close its binary log (crash or kill)
+          confirms     replica b:3306: lost its connection to it
+          confirms     replica c:3306: lost its connection to it
+
+        decision
+          replace the dead primary now
+
+        lock
+          a:3306: nobody can hold it (connection refused)
+          b:3306: held by m2 (pid 99 on host2)
+          c:3306: held from here (connection 12)
+          so it may not act: another manager holds the lock of cluster c1 on b:3306: m2 (pid 99 on host2)
+
+        last seen
+          a:3306: does not answer (connection refused; 1 probes since 50 ms ago; last answer 50 ms ago)
+            its host: the process crashed
+            seen 0 ms ago: MariaDB 10.11.6, server_id 1, writable, 3 of 100 connections, up for 5000 s
+            executed: 0-1-100
+            semi-sync in force: 2 acknowledging, commits wait for 1, 0 went through without
+            can be fenced: local
+          b:3306: answered 0 ms ago
+            seen 0 ms ago: MariaDB 10.11.6, server_id 2, read-only, 3 of 100 connections, up for 5000 s
+            reads from a:3306: receiver connecting, applier idle
+            held: 0-1-100; last event or heartbeat 400 ms ago
+            semi-sync: acknowledges
+          c:3306: answered 0 ms ago
+            seen 0 ms ago: MariaDB 10.11.6, server_id 3, read-only, 3 of 100 connections, up for 5000 s
+            reads from a:3306: receiver connecting, applier idle
+            held: 0-1-100; last event or heartbeat 400 ms ago
+            semi-sync: acknowledges
+        ");
     }
 
     #[test]
     fn only_the_path_from_here_is_cut() {
         let mut world = cluster(["a", "b", "c"]).failing("a", ContactFailure::Silent, 4000, 8);
         world.server("c").facts_at = Some(world.snapshot.now - Millis(9000));
-        for server in explanation(&world).lock.servers.values_mut() {
+        let mut explanation = explanation(&world);
+        for server in explanation.lock.servers.values_mut() {
             *server = ServerLock::Untried;
         }
-        assert_snapshot!(shown(&explanation(&world)), @"");
+        assert_snapshot!(shown(&explanation), @"
+        c1  primary-cut-off-from-here  epoch 1
+          The primary a:3306 does not answer the manager, but it lives: others still hear from it. Only the path from here is broken, so nothing is done
+
+        evidence
+          suggests     manager: no answer in time, 8 failed probe(s) in 4 s
+          contradicts  replica b:3306: received an event or heartbeat from it 0 ms ago
+          pending      replica c:3306: not asked yet since the first failed probe
+
+        decision
+          do nothing; a person should know
+
+        lock
+          a:3306: not tried
+          b:3306: not tried
+          c:3306: not tried
+          so nothing may be changed from here
+
+        last seen
+          a:3306: does not answer (no answer in time; 8 probes since 4 s ago; last answer 4 s ago)
+            seen 0 ms ago: MariaDB 10.11.6, server_id 1, writable, 3 of 100 connections, up for 5000 s
+            executed: 0-1-100
+          b:3306: answered 0 ms ago
+            seen 0 ms ago: MariaDB 10.11.6, server_id 2, read-only, 3 of 100 connections, up for 5000 s
+            reads from a:3306: receiver connected, applier idle
+            held: 0-1-100; last event or heartbeat 0 ms ago
+          c:3306: answered 0 ms ago
+            seen 9 s ago: MariaDB 10.11.6, server_id 3, read-only, 3 of 100 connections, up for 5000 s
+            reads from a:3306: receiver connected, applier idle
+            held: 0-1-100; last event or heartbeat 0 ms ago
+        ");
     }
 
     #[test]

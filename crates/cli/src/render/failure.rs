@@ -24,6 +24,8 @@ mod tests {
         FailoverRequest, Stage, SwitchoverRequest, diagnose, plan_failover, plan_switchover,
     };
 
+    use primacy_types::ContactFailure;
+
     use super::*;
     use crate::exit::Exit;
     use crate::render::testing::stripped;
@@ -43,19 +45,32 @@ mod tests {
         world.facts("b").log_bin = false;
         world.facts("c").log_replica_updates = false;
         let diagnosis = diagnose(&world.snapshot);
-        let failure =
-            refusal(plan_switchover(&world.snapshot, &diagnosis, &SwitchoverRequest::default()).unwrap_err());
+        let failure = refusal(
+            plan_switchover(&world.snapshot, &diagnosis, &SwitchoverRequest::default())
+                .unwrap_err(),
+        );
         assert_eq!(failure.exit, Exit::Refused);
-        assert_snapshot!(stripped(&render(&failure)), @"");
+        assert_snapshot!(stripped(&render(&failure)), @"
+        error: switchover refused; nothing was touched
+          - no server can become primary (b:3306: it writes no binary log (log_bin is off) / c:3306: it does not log what it replicates (log_replica_updates is off))
+            way out: mend what stands against one
+        ");
     }
 
     #[test]
     fn a_failover_without_a_fence() {
-        let world = cluster(["a", "b", "c"]).primary_killed();
+        let world = cluster(["a", "b", "c"])
+            .failing("a", ContactFailure::Silent, 6000, 12)
+            .receiver_lost("b")
+            .receiver_lost("c");
         let diagnosis = diagnose(&world.snapshot);
         let request = FailoverRequest::default();
         let plan = plan_failover(&world.snapshot, &diagnosis, &request, Stage::BeforeFence);
-        assert_snapshot!(stripped(&render(&refusal(plan.unwrap_err()))), @"");
+        assert_snapshot!(stripped(&render(&refusal(plan.unwrap_err()))), @r#"
+        error: failover refused; nothing was touched
+          - a:3306 is silent and cannot be fenced, so it might still accept writes
+            way out: make sure that it is off, then `primacy failover --force`; or set policy.unfenced = "proceed"
+        "#);
     }
 
     #[test]
@@ -66,6 +81,6 @@ mod tests {
         );
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::PutBack);
-        assert_snapshot!(stripped(&render(&failure)), @"");
+        assert_snapshot!(stripped(&render(&failure)), @"error: b:3306: it lacks 12 transactions (10 s passed); everything was put back as it was");
     }
 }

@@ -74,7 +74,13 @@ mod tests {
     fn a_script_for_the_replication_account() {
         let version = ServerVersion::mariadb(10, 11, 0);
         let all = statements(version, Purpose::Replication, "'repl'@'%'");
-        assert_snapshot!(render(&all), @"");
+        assert_snapshot!(render(&all), @"
+        -- The account that replicas log in with on MariaDB 10.11.0.
+        -- It is not there yet? CREATE USER 'repl'@'%' IDENTIFIED BY '...';
+
+        -- Replicas read the source's binary log with it.
+        GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';
+        ");
     }
 
     #[test]

@@ -22,10 +22,9 @@ pub(crate) fn list(entries: &[HistoryEntry], look: &Look) -> String {
             look.moment(entry.started),
             entry.cluster.clone(),
             entry.kind.clone(),
-            entry.finished.map_or_else(
-                || "-".to_owned(),
-                |end| between(entry.started, end).to_string(),
-            ),
+            entry
+                .finished
+                .map_or_else(|| "-".to_owned(), |end| between(entry.started, end).to_string()),
             outcome(entry).to_owned(),
             entry.sentence.clone().unwrap_or_default(),
         ]
@@ -53,7 +52,7 @@ pub(crate) fn detail(detail: &HistoryDetail, look: &Look) -> String {
         format!("{} of {}  {}\n", operation.kind, paint::strong(&operation.cluster), operation.id);
     heading.push_str(&format!("  began    {}\n", look.moment(began)));
     if let Some(at) = operation.past_no_return {
-        heading.push_str(&format!("  no way back after {}\n", after(began, at)));
+        heading.push_str(&format!("  could not be put back from {} on\n", after(began, at)));
     }
     if let Some(end) = operation.finished {
         heading.push_str(&format!("  ended    {} ({})\n", look.moment(end), after(began, end)));
@@ -100,7 +99,13 @@ fn journal_line(began: WallClock, entry: &JournalEntry) -> String {
         StepState::Undone => paint::doubtful("undone"),
     };
     let at = after(began, entry.at);
-    format!("{at:>12}  {:>3}. {:<15} {state}", entry.step, entry.name)
+    format!("{at:>12}  {:<5} {:<15} {state}", place(entry.step), entry.name)
+}
+
+/// `1.4`: the fourth step of the first plan. The journal numbers steps from 0 and adds a thousand
+/// for each time that the plan was made.
+fn place(step: u32) -> String {
+    format!("{}.{}", (step / 1000).max(1), step % 1000 + 1)
 }
 
 #[cfg(test)]
@@ -151,7 +156,12 @@ mod tests {
     fn the_latest_operations() {
         let entries =
             [entry(3, None), entry(2, Some(Outcome::BackedOut)), entry(1, Some(Outcome::Done))];
-        assert_snapshot!(list(&entries, &Look::plain()), @"");
+        assert_snapshot!(list(&entries, &Look::plain()), @"
+        Id             Began                    Cluster  Kind      Took    Outcome       What happened
+        019aa2d6-5c83  2026-11-20 21:12:03.045  c1       failover  -       not finished
+        019aa2d6-5c82  2026-11-20 21:12:03.045  c1       failover  412 ms  put back      b:3306 replaced a:3306 as primary in epoch 2
+        019aa2d6-5c81  2026-11-20 21:12:03.045  c1       failover  412 ms  done          b:3306 replaced a:3306 as primary in epoch 2
+        ");
     }
 
     #[test]
@@ -159,9 +169,10 @@ mod tests {
         let shown = HistoryDetail {
             operation: entry(1, Some(Outcome::Done)),
             journal: vec![
-                step(1, 1, "fence", StepState::Started),
-                step(30, 1, "fence", StepState::Done),
-                step(60, 2, "seal-receivers", StepState::Failed),
+                step(1, 1000, "fence", StepState::Started),
+                step(30, 1000, "fence", StepState::Done),
+                step(60, 1001, "seal-receivers", StepState::Failed),
+                step(61, 2003, "drain", StepState::Skipped),
             ],
             timeline: vec![
                 event(0, Level::Alarm, "The primary a:3306 is dead: its process is gone"),
@@ -169,13 +180,31 @@ mod tests {
                 event(61_007, Level::Warning, "c:3306 does not follow yet"),
             ],
         };
-        assert_snapshot!(stripped(&detail(&shown, &Look::plain())), @"");
+        assert_snapshot!(stripped(&detail(&shown, &Look::plain())), @"
+        failover of c1  019aa2d6-5c81-7000-8000-000000000001
+          began    2026-11-20 21:12:03.045
+          could not be put back from +0.051 s on
+          ended    2026-11-20 21:12:03.457 (+0.412 s)
+          outcome  done: b:3306 replaced a:3306 as primary in epoch 2
+
+        timeline
+            +0.000 s  alarm    The primary a:3306 is dead: its process is gone
+            +0.012 s  info     fence a:3306 (local)
+           +61.007 s  warning  c:3306 does not follow yet
+
+        journal
+            +0.001 s  1.1   fence           started
+            +0.030 s  1.1   fence           done
+            +0.060 s  1.2   seal-receivers  failed
+            +0.061 s  2.4   drain           skipped
+        ");
     }
 
     #[test]
     fn what_was_seen_just_before_has_a_minus() {
         let mut before = event(0, Level::Notice, "the first probe failed");
         before.at = WallClock(BEGAN.0 - 48);
-        assert_snapshot!(stripped(&event_line(BEGAN, &before)), @"");
+        let line = stripped(&event_line(BEGAN, &before));
+        assert_eq!(line, "    -0.048 s  notice   the first probe failed");
     }
 }

@@ -65,7 +65,15 @@ mod tests {
     #[test]
     fn servers_of_one_cluster() {
         let views = [view(&cluster(["a", "b", "c"]).primary_killed())];
-        assert_snapshot!(servers(&views, &Look::plain()), @"");
+        assert_snapshot!(servers(&views, &Look::plain()), @"
+        ┌────────┬─────────┬──────┬─────────────┬──────────────────────────────────────┬─────┬─────────┐
+        │ Server │ Address │ Port │ Connections │ Status                               │ Lag │ GTID    │
+        ├────────┼─────────┼──────┼─────────────┼──────────────────────────────────────┼─────┼─────────┤
+        │ a:3306 │ a       │ 3306 │             │ Down                                 │     │ 0-1-100 │
+        │ b:3306 │ b       │ 3306 │ 3           │ Replica, Replication Broken, Running │ 0 s │ 0-1-100 │
+        │ c:3306 │ c       │ 3306 │ 3           │ Replica, Replication Broken, Running │ 0 s │ 0-1-100 │
+        └────────┴─────────┴──────┴─────────────┴──────────────────────────────────────┴─────┴─────────┘
+        ");
     }
 
     #[test]
@@ -73,7 +81,16 @@ mod tests {
         let mut other = view(&cluster(["x", "y"]));
         other.name = "c2".into();
         let look = Look { charset: Charset::Ascii, ..Look::plain() };
-        assert_snapshot!(servers(&[view(&cluster(["a", "b"])), other], &look), @"");
+        assert_snapshot!(servers(&[view(&cluster(["a", "b"])), other], &look), @"
+        +---------+--------+---------+------+-------------+------------------+-----+---------+
+        | Cluster | Server | Address | Port | Connections | Status           | Lag | GTID    |
+        +---------+--------+---------+------+-------------+------------------+-----+---------+
+        | c1      | a:3306 | a       | 3306 | 3           | Primary, Running |     | 0-1-100 |
+        | c1      | b:3306 | b       | 3306 | 3           | Replica, Running | 0 s | 0-1-100 |
+        | c2      | x:3306 | x       | 3306 | 3           | Primary, Running |     | 0-1-100 |
+        | c2      | y:3306 | y       | 3306 | 3           | Replica, Running | 0 s | 0-1-100 |
+        +---------+--------+---------+------+-------------+------------------+-----+---------+
+        ");
     }
 
     #[test]
@@ -83,7 +100,14 @@ mod tests {
         let text = "11111111-1111-1111-1111-111111111111:1-100,\
                     22222222-2222-2222-2222-222222222222:1-3";
         world.facts("a").executed = GtidSet::MySql(text.parse().unwrap());
-        assert_snapshot!(servers(&[view(&world)], &Look::plain()), @"");
+        assert_snapshot!(servers(&[view(&world)], &Look::plain()), @"
+        ┌────────┬─────────┬──────┬─────────────┬──────────────────┬─────┬─────────────────────────────────────────────┐
+        │ Server │ Address │ Port │ Connections │ Status           │ Lag │ GTID                                        │
+        ├────────┼─────────┼──────┼─────────────┼──────────────────┼─────┼─────────────────────────────────────────────┤
+        │ a:3306 │ a       │ 3306 │ 3           │ Primary, Running │     │ 11111111-1111-1111-1111-111111111111:1-100, │
+        │        │         │      │             │                  │     │ 22222222-2222-2222-2222-222222222222:1-3    │
+        └────────┴─────────┴──────┴─────────────┴──────────────────┴─────┴─────────────────────────────────────────────┘
+        ");
     }
 
     #[test]
@@ -93,6 +117,13 @@ mod tests {
         dead.operation = Some(operation());
         let mut paused = view(&cluster(["a", "b"]));
         paused.paused = true;
-        assert_snapshot!(clusters(&[paused, dead], &Look::plain()), @"");
+        assert_snapshot!(clusters(&[paused, dead], &Look::plain()), @"
+        ┌─────────┬──────────────┬─────────┬───────┬────────────┬───────────┬───────────┐
+        │ Cluster │ Health       │ Primary │ Epoch │ Servers up │ Automatic │ Under way │
+        ├─────────┼──────────────┼─────────┼───────┼────────────┼───────────┼───────────┤
+        │ c1      │ healthy      │ a:3306  │ 1     │ 2 of 2     │ paused    │           │
+        │ c2      │ primary-dead │ x:3306  │ 1     │ 1 of 2     │ on        │ failover  │
+        └─────────┴──────────────┴─────────┴───────┴────────────┴───────────┴───────────┘
+        ");
     }
 }

@@ -2,6 +2,7 @@
 //! should know before they say yes.
 
 use primacy_plan::{OperationKind, Plan, Step};
+use primacy_types::Millis;
 
 use crate::look::Look;
 use crate::paint;
@@ -24,9 +25,11 @@ pub(crate) fn render(plan: &Plan, look: &Look) -> String {
         if no_return == Some(i) {
             let line = look.either("──", "--");
             let words = paint::doubtful("point of no return");
-            text.push_str(&format!("  {line} {words}: from here on it is finished, not put back\n"));
+            text.push_str(&format!(
+                "  {line} {words}: from here on it is finished, not put back\n"
+            ));
         }
-        let limit = limit(&planned.step, planned.limit.to_string());
+        let limit = limit(&planned.step, planned.limit);
         text.push_str(&format!(
             "{:>4}. {}  {}\n",
             i + 1,
@@ -45,7 +48,7 @@ pub(crate) fn render(plan: &Plan, look: &Look) -> String {
 }
 
 /// Steps that wait are given up when nothing moves for so long.
-fn limit(step: &Step, limit: String) -> String {
+fn limit(step: &Step, limit: Millis) -> String {
     match step {
         Step::Drain { .. } | Step::Level { .. } | Step::CatchUp { .. } => {
             format!("(at most {limit} without progress)")
@@ -89,12 +92,34 @@ mod tests {
     #[test]
     fn a_switchover() {
         let mut world = cluster(["a", "b", "c"]);
-        world.snapshot.policy.servers.get_mut(&primacy_plan::testing::addr("b")).unwrap().promotion =
-            Promotion::Never;
+        world
+            .snapshot
+            .policy
+            .servers
+            .get_mut(&primacy_plan::testing::addr("b"))
+            .unwrap()
+            .promotion = Promotion::Never;
         let diagnosis = diagnose(&world.snapshot);
         let plan =
             plan_switchover(&world.snapshot, &diagnosis, &SwitchoverRequest::default()).unwrap();
-        assert_snapshot!(stripped(&render(&plan, &Look::plain())), @"");
+        assert_snapshot!(stripped(&render(&plan, &Look::plain())), @r#"
+        switchover of c1: a:3306 → c:3306, epoch 2
+
+           1. block writes on a:3306: read-only after at most 2 s, application sessions ended, position seen to stand still  (at most 10 s)
+           2. wait until c:3306 has applied everything that a:3306 holds  (at most 10 s without progress)
+           3. end replication on c:3306  (at most 5 s)
+          ── point of no return: from here on it is finished, not put back
+           4. record epoch 2 with c:3306 as primary  (at most 5 s)
+           5. let applications write on c:3306  (at most 5 s)
+           6. route applications to c:3306 (epoch 2)  (at most 5 s)
+           7. enable scheduled events on c:3306 and disable them on a:3306  (at most 5 s)
+           8. point a:3306 to c:3306  (at most 30 s)
+           9. point b:3306 to c:3306  (at most 30 s)
+          10. verify that a:3306, b:3306 replicate from c:3306  (at most 30 s)
+
+        no candidates
+          - b:3306: promotion = "never"
+        "#);
     }
 
     #[test]
@@ -108,6 +133,30 @@ mod tests {
         let request = FailoverRequest::default();
         let plan =
             plan_failover(&world.snapshot, &diagnosis, &request, Stage::BeforeFence).unwrap();
-        assert_snapshot!(stripped(&render(&plan, &Look::plain())), @"");
+        assert_snapshot!(stripped(&render(&plan, &Look::plain())), @"
+        failover of c1: a:3306 → c:3306, epoch 2
+
+          ── point of no return: from here on it is finished, not put back
+           1. fence a:3306 (local): its process is gone, and one that a supervisor starts is killed  (at most 5 s)
+           2. stop the receivers of b:3306, c:3306; their appliers go on  (at most 5 s)
+           3. measure who holds what, and plan the rest from that  (at most 5 s)
+           4. wait until c:3306 has applied everything that it received  (at most 30 s without progress)
+           5. make c:3306 wait for 1 semi-sync acknowledgement(s)  (at most 5 s)
+           6. point b:3306 to c:3306 and see at least 1 of them as semi-sync clients  (at most 30 s)
+           7. end replication on c:3306  (at most 5 s)
+           8. record epoch 2 with c:3306 as primary  (at most 5 s)
+           9. let applications write on c:3306  (at most 5 s)
+          10. route applications to c:3306 (epoch 2)  (at most 5 s)
+          11. enable scheduled events on c:3306  (at most 5 s)
+          12. point b:3306 to c:3306  (at most 30 s)
+          13. verify that b:3306 replicate from c:3306  (at most 30 s)
+
+        acknowledged rows: all are held
+          2 of 2 acknowledging replicas are reachable and 2 suffice (each commit waited for 1)
+
+        notes
+          - a:3306 is fenced (local): its process is gone, and one that a supervisor starts is killed
+          - nothing acknowledged is missing: 2 of 2 acknowledging replicas are reachable and 2 suffice (each commit waited for 1)
+        ");
     }
 }

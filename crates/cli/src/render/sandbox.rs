@@ -39,9 +39,8 @@ pub(crate) fn list(all: &[&SandboxInfo]) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let rows = all
-        .iter()
-        .map(|info| [info.name.clone(), kind(info), info.dir.display().to_string()]);
+    let rows =
+        all.iter().map(|info| [info.name.clone(), kind(info), info.dir.display().to_string()]);
     table::plain(["Name", "Servers", "Folder"], rows.collect())
 }
 
@@ -109,8 +108,19 @@ mod tests {
 
     #[test]
     fn a_new_sandbox() {
-        assert_snapshot!(stripped(&made(&info())), @"");
-        assert_snapshot!(list(&[&info()]), @"");
+        assert_snapshot!(stripped(&made(&info())), @"
+        demo  MariaDB 10.11.6, GTID, semi-sync (1), 2 servers
+
+          Server  Address          Role
+          s1      127.0.0.1:13001  primary
+          s2      127.0.0.1:13002  replica
+
+          configuration  /var/lib/demo/primacy.toml
+        ");
+        assert_snapshot!(list(&[&info()]), @"
+        Name  Servers                                          Folder
+        demo  MariaDB 10.11.6, GTID, semi-sync (1), 2 servers  /var/lib/demo
+        ");
     }
 
     #[test]
@@ -129,6 +139,12 @@ mod tests {
             server("s3", ProcessState::Frozen, Some(814), false),
             server("s4", ProcessState::Dead, None, false),
         ];
-        assert_snapshot!(status(&all), @"");
+        assert_snapshot!(status(&all), @"
+        Server  Address          Made as  Process  Pid  Port
+        s1      127.0.0.1:13001  replica  running  812  answers
+        s2      127.0.0.1:13001  replica  running  813  does not answer
+        s3      127.0.0.1:13001  replica  frozen   814  -
+        s4      127.0.0.1:13001  replica  dead     -    -
+        ");
     }
 }

@@ -1,8 +1,8 @@
 //! What was last seen of a server, and how long ago.
 
 use primacy_types::{
-    ChannelStatus, ClusterSnapshot, Contact, Moment, ProcessState, ReceiverState, ServerFacts,
-    ServerObservation,
+    ChannelStatus, ClusterSnapshot, Contact, GtidSet, Moment, ProcessState, ReceiverState,
+    ServerFacts, ServerObservation,
 };
 
 use crate::paint;
@@ -18,12 +18,12 @@ pub(crate) fn lines(snapshot: &ClusterSnapshot, server: &ServerObservation) -> V
     }
     match (&server.facts, server.facts_at) {
         (Some(facts), Some(at)) => {
-            add(format!("{}, {}", ago(at), facts_line(facts)));
+            add(format!("seen {}: {}", ago(at), facts_line(facts)));
             if let Some(channel) = facts.channel(&snapshot.policy.channel) {
                 add(channel_line(channel));
                 add(format!(
                     "held: {}; last event or heartbeat {}",
-                    facts.holds(&channel.name),
+                    gtids(&facts.holds(&channel.name)),
                     server.received_at.map_or_else(|| "never seen".to_owned(), ago)
                 ));
                 let errors = [&channel.receiver_error, &channel.applier_error];
@@ -31,7 +31,7 @@ pub(crate) fn lines(snapshot: &ClusterSnapshot, server: &ServerObservation) -> V
                     add(format!("{} {}: {}", paint::bad("error"), error.code, error.message));
                 }
             } else {
-                add(format!("executed: {}", facts.executed));
+                add(format!("executed: {}", gtids(&facts.executed)));
             }
             if let Some(line) = semi_sync_line(facts) {
                 add(line);
@@ -46,13 +46,19 @@ pub(crate) fn lines(snapshot: &ClusterSnapshot, server: &ServerObservation) -> V
     lines
 }
 
+fn gtids(set: &GtidSet) -> String {
+    if set.is_empty() { "no transaction yet".to_owned() } else { set.to_string() }
+}
+
 fn contact(contact: &Contact, ago: &impl Fn(Moment) -> String) -> String {
     match contact {
         Contact::Untried => "not tried yet".to_owned(),
         Contact::Answering { at } => format!("answered {}", ago(*at)),
         Contact::Failing { since, failures, last, last_answer } => {
-            let answered = last_answer
-                .map_or_else(|| "never answered".to_owned(), |at| format!("last answer {}", ago(at)));
+            let answered = last_answer.map_or_else(
+                || "never answered".to_owned(),
+                |at| format!("last answer {}", ago(at)),
+            );
             format!(
                 "{} ({last}; {failures} probes since {}; {answered})",
                 paint::bad("does not answer"),

@@ -20,7 +20,10 @@ pub(crate) fn render(view: &ClusterView, look: &Look) -> String {
         ]
     });
     text.push('\n');
-    text.push_str(&table::plain(["Server", "Status", "Lag", "Version", "Position"], rows.collect()));
+    text.push_str(&table::plain(
+        ["Server", "Status", "Lag", "Version", "Position"],
+        rows.collect(),
+    ));
     let troubles: Vec<_> = view.servers.iter().flat_map(troubles).collect();
     if !troubles.is_empty() {
         text.push_str(&format!("\n{}", troubles.concat()));
@@ -87,14 +90,33 @@ mod tests {
 
     #[test]
     fn a_healthy_cluster() {
-        assert_snapshot!(shown(&view(&cluster(["a", "b", "c"]))), @"");
+        assert_snapshot!(shown(&view(&cluster(["a", "b", "c"]))), @"
+        c1  healthy  epoch 1
+          Healthy; a:3306 is the primary
+
+          Server  Status            Lag  Version          Position
+          a:3306  Primary, Running  -    MariaDB 10.11.6  0-1-100
+          b:3306  Replica, Running  0 s  MariaDB 10.11.6  0-1-100
+          c:3306  Replica, Running  0 s  MariaDB 10.11.6  0-1-100
+        ");
     }
 
     #[test]
     fn a_dead_primary_under_replacement() {
         let mut view = view(&cluster(["a", "b", "c"]).primary_killed());
         view.operation = Some(operation());
-        assert_snapshot!(shown(&view), @"");
+        assert_snapshot!(shown(&view), @"
+        c1  primary-dead  epoch 1
+          The primary a:3306 is dead: nothing listens there and its replicas lost it
+          failover under way since 21:12:03.045 (019aa2d6-5c85-7000-8000-000000000001)
+
+          Server  Status                                Lag  Version          Position
+          a:3306  Down                                  -    MariaDB 10.11.6  0-1-100
+          b:3306  Replica, Replication Broken, Running  0 s  MariaDB 10.11.6  0-1-100
+          c:3306  Replica, Replication Broken, Running  0 s  MariaDB 10.11.6  0-1-100
+
+          ! a:3306: connection refused
+        ");
     }
 
     #[test]
@@ -106,7 +128,19 @@ mod tests {
         let mut view = view(&world);
         view.paused = true;
         view.paused_reason = Some("kernel upgrade, Jo".into());
-        assert_snapshot!(shown(&view), @"");
+        assert_snapshot!(shown(&view), @"
+        c1  degraded  epoch 1
+          a:3306 is the primary; the applier of b:3306 does not run: Duplicate entry '7'; c:3306 does not answer (no answer in time)
+          paused: kernel upgrade, Jo (`primacy resume c1` ends it)
+
+          Server  Status                                Lag  Version          Position
+          a:3306  Primary, Running                      -    MariaDB 10.11.6  0-1-100
+          b:3306  Replica, Replication Broken, Running  0 s  MariaDB 10.11.6  0-1-100
+          c:3306  Down                                  -    MariaDB 10.11.6  0-1-100
+
+          ! b:3306: applier: error 1062: Duplicate entry '7'
+          ! c:3306: no answer in time
+        ");
     }
 
     #[test]

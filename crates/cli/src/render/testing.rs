@@ -8,7 +8,7 @@ use primacy_plan::testing::World;
 use primacy_plan::{decide, diagnose};
 use primacy_types::{Address, WallClock};
 
-/// 2026-11-20 20:32:03.045 UTC.
+/// 2026-11-20 21:12:03.045 UTC.
 pub(crate) const BEGAN: WallClock = WallClock(1_795_209_123_045);
 
 /// The text without its colours.

@@ -11,8 +11,12 @@ use crate::paint;
 /// One cluster.
 pub(crate) fn render(view: &ClusterView, look: &Look) -> String {
     let mut tree = Tree { view, look, drawn: BTreeSet::new(), text: String::new() };
-    tree.text =
-        format!("{}  {}  epoch {}\n", paint::strong(&view.name), paint::health(&view.health), view.epoch);
+    tree.text = format!(
+        "{}  {}  epoch {}\n",
+        paint::strong(&view.name),
+        paint::health(&view.health),
+        view.epoch
+    );
     let is_ours = |a: &Address| view.servers.iter().any(|s| s.address == *a);
     let is_primary = |s: &&ServerView| s.role == ServerRole::Primary;
     let is_root = |s: &&ServerView| !s.source.as_ref().is_some_and(is_ours);
@@ -59,8 +63,12 @@ impl Tree<'_> {
             line.push_str(&format!("  reads from {source}"));
         }
         self.text.push_str(&format!("{line}\n"));
-        let below: Vec<_> =
-            self.view.servers.iter().filter(|s| s.source.as_ref() == Some(&server.address)).collect();
+        let below: Vec<_> = self
+            .view
+            .servers
+            .iter()
+            .filter(|s| s.source.as_ref() == Some(&server.address))
+            .collect();
         for (i, replica) in below.iter().enumerate() {
             let (branch, stem) = if i + 1 == below.len() {
                 (self.look.either("└─ ", "`- "), "   ")
@@ -92,8 +100,20 @@ mod tests {
         world.channel("c").lag_seconds = Some(7);
         let mut view = view(&world);
         view.servers[3].site = Some("north".into());
-        assert_snapshot!(shown(&view, Charset::Unicode), @"");
-        assert_snapshot!(shown(&view, Charset::Ascii), @"");
+        assert_snapshot!(shown(&view, Charset::Unicode), @"
+        c1  healthy  epoch 1
+        a:3306  Primary, Running
+        ├─ b:3306  Relay Primary, Replica, Running
+        │  └─ c:3306  Replica, Running, 7 s behind
+        └─ d:3306  Replica, Running  [north]
+        ");
+        assert_snapshot!(shown(&view, Charset::Ascii), @"
+        c1  healthy  epoch 1
+        a:3306  Primary, Running
+        |- b:3306  Relay Primary, Replica, Running
+        |  `- c:3306  Replica, Running, 7 s behind
+        `- d:3306  Replica, Running  [north]
+        ");
     }
 
     #[test]
@@ -102,7 +122,13 @@ mod tests {
         let back = world.channel("b").clone();
         world.facts("a").channels = vec![back];
         world.channel("a").source = addr("b");
-        assert_snapshot!(shown(&view(&world), Charset::Unicode), @"");
+        assert_snapshot!(shown(&view(&world), Charset::Unicode), @"
+        c1  healthy  epoch 1
+        a:3306  Primary, Running  reads from b:3306
+        ├─ b:3306  Relay Primary, Replica, Running
+        │  └─ a:3306  Primary, Running  (a circle: see above)
+        └─ c:3306  Replica, Running
+        ");
     }
 
     #[test]
@@ -111,6 +137,11 @@ mod tests {
         world.channel("b").source = "elsewhere:3306".parse().unwrap();
         world.channel("b").source_server_id = 99;
         world.server("c").facts = None;
-        assert_snapshot!(shown(&view(&world), Charset::Unicode), @"");
+        assert_snapshot!(shown(&view(&world), Charset::Unicode), @"
+        c1  degraded  epoch 1
+        a:3306  Primary, Running
+        b:3306  Replica, Running  reads from elsewhere:3306
+        c:3306  Running
+        ");
     }
 }

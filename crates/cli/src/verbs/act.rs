@@ -31,9 +31,7 @@ impl Order {
 
     fn dry(&self) -> Self {
         match self.clone() {
-            Self::Switchover(order) => {
-                Self::Switchover(SwitchoverOrder { dry_run: true, ..order })
-            }
+            Self::Switchover(order) => Self::Switchover(SwitchoverOrder { dry_run: true, ..order }),
             Self::Failover(order) => Self::Failover(FailoverOrder { dry_run: true, ..order }),
         }
     }
@@ -57,7 +55,9 @@ impl Order {
                 format!("Fail {cluster} over and give up transactions that exist?")
             }
             Self::Failover(order) if order.force => {
-                format!("Fail {cluster} over by force? If the primary lives, two servers accept writes.")
+                format!(
+                    "Fail {cluster} over by force? If the primary lives, two servers accept writes."
+                )
             }
             Self::Failover(_) => format!("Fail {cluster} over?"),
         }

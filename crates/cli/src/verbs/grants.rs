@@ -62,8 +62,11 @@ async fn versions_that_run(
         .filter_map(|server| version_of_view(server.version.as_deref()?))
         .collect();
     if versions.is_empty() {
-        return Err(Failure::new(Exit::Unreachable, "no configured server has said its version yet")
-            .hint(format!("name it with --server: {FORMS}")));
+        return Err(Failure::new(
+            Exit::Unreachable,
+            "no configured server has said its version yet",
+        )
+        .hint(format!("name it with --server: {FORMS}")));
     }
     Ok(versions)
 }
@@ -88,7 +91,8 @@ fn version(text: &str) -> Result<ServerVersion, Failure> {
         }
         Ok(version) => Ok(version),
         Err(_) => {
-            Err(Failure::usage(format!("{text:?} is no flavour and version of a server")).hint(FORMS))
+            Err(Failure::usage(format!("{text:?} is no flavour and version of a server"))
+                .hint(FORMS))
         }
     }
 }

@@ -54,9 +54,12 @@ fn options(args: &Up) -> Result<UpOptions, Failure> {
 
 async fn up(printer: &mut Printer, args: &Up) -> Outcome {
     let name = args.which.name.clone();
-    let made = until_interrupted(printer, Sandbox::up(options(args)?)).await?;
-    let Some(sandbox) = made else {
-        take_down_the_rest(&name).await?;
+    // One that is there already is refused, and is not ours to take down.
+    let is_new = Sandbox::find(&name).is_err();
+    let Some(sandbox) = until_interrupted(printer, Sandbox::up(options(args)?)).await? else {
+        if is_new && let Ok(rest) = Sandbox::find(&name) {
+            rest.down().await?;
+        }
         return Err(Failure::new(Exit::PutBack, "interrupted; nothing is left of the sandbox"));
     };
     let info = sandbox.info();
@@ -71,7 +74,8 @@ async fn up(printer: &mut Printer, args: &Up) -> Outcome {
 }
 
 /// Lets a sandbox be made. After Ctrl-C it is let finish, so that nothing of it is still being
-/// made while it is removed; a second one cuts it short. `None`: interrupted.
+/// made while it is removed; a second one cuts it short, and the caller removes what is left.
+/// `None`: interrupted.
 async fn until_interrupted(
     printer: &mut Printer,
     making: impl Future<Output = primacy_sandbox::Result<Sandbox>>,
@@ -83,22 +87,13 @@ async fn until_interrupted(
         () = interrupt.next() => printer.note("taking it down again"),
     }
     tokio::select! {
-        made = &mut making => match made {
-            Ok(sandbox) => sandbox.down().await?,
-            // What failed has removed itself.
-            Err(_) => return Ok(None),
+        // What fails removes itself.
+        made = &mut making => if let Ok(sandbox) = made {
+            sandbox.down().await?;
         },
         () = interrupt.next() => {}
     }
     Ok(None)
-}
-
-/// Removes what a sandbox that was cut short left.
-async fn take_down_the_rest(name: &str) -> Result<(), Failure> {
-    match Sandbox::find(name) {
-        Ok(sandbox) => Ok(sandbox.down().await?),
-        Err(_) => Ok(()),
-    }
 }
 
 fn list(printer: &mut Printer) -> Outcome {

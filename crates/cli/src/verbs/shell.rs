@@ -27,9 +27,7 @@ pub(super) fn man(printer: &mut Printer, args: &ManArgs) -> Outcome {
     };
     fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(crate::command(), dir))
-        .map_err(|e| {
-            Failure::new(Exit::Refused, format!("man pages in {}: {e}", dir.display()))
-        })?;
+        .map_err(|e| Failure::new(Exit::Refused, format!("man pages in {}: {e}", dir.display())))?;
     printer.note(&format!("the man pages are in {}", dir.display()));
     Ok(Exit::Done)
 }

@@ -10,8 +10,10 @@ use crate::args::{Global, Status, ToShow};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
-use crate::render::{check as check_text, explain as explain_text, list, page, status as status_text,
-    topology as topology_text};
+use crate::render::{
+    check as check_text, explain as explain_text, list, page, status as status_text,
+    topology as topology_text,
+};
 use crate::session::{Asked, Session};
 use crate::signals::Interrupt;
 

@@ -29,8 +29,8 @@ pub(super) async fn drain(
     let waiting = target.count_beyond(&facts.executed);
     wait_for(cluster, server, &mut link, &target, limit).await?;
     Ok(match waiting {
-        0 => format!("{server} had applied everything: {target}"),
-        n => format!("{server} applied {n} waiting transaction(s): {target}"),
+        0 => format!("{server} had applied everything: {}", target.said()),
+        n => format!("{server} applied {n} waiting transaction(s): {}", target.said()),
     })
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn catch_up(
             ),
         ));
     }
-    Ok(format!("{server} has {target}"))
+    Ok(format!("{server} has {}", target.said()))
 }
 
 async fn open(cluster: &Cluster, server: &Address, limit: Millis) -> Result<Link, StepError> {

@@ -87,7 +87,7 @@ pub(super) async fn block(
     }
     // The session has a short lock_wait_timeout now.
     link.discard();
-    Ok(format!("{ended} application session(s) ended; it stands at {last}"))
+    Ok(format!("{ended} application session(s) ended; it stands at {}", last.said()))
 }
 
 fn blocked_by_somebody(server: &Address, grace: Millis, error: WireError) -> StepError {

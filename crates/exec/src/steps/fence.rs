@@ -1,10 +1,13 @@
 //! Making sure that a server accepts no more writes.
 
-use primacy_host::{Fence, LocalFence};
-use primacy_types::{Address, FenceRung, Millis};
+use std::sync::Arc;
+
+use primacy_host::{Fence, HostAccess, LocalFence, LocalHost};
+use primacy_types::{Address, FenceRung, Millis, ServerFacts};
+use serde_json::Value;
 
 use crate::error::StepError;
-use crate::{Cluster, look};
+use crate::{Cluster, identity, look};
 
 /// Uses the rung of the plan. Without one there is nothing to do: the plan has said what that
 /// means, and policy or a person has agreed.
@@ -13,20 +16,45 @@ pub(super) async fn fence(
     server: &Address,
     rung: Option<FenceRung>,
     limit: Millis,
+    noted: &Value,
 ) -> Result<String, StepError> {
     let Some(rung) = rung else {
         return Ok(format!("{server} was not fenced"));
     };
-    let Some(host) = cluster.hosts.of(server) else {
-        return Err(StepError::impossible(server, "its host cannot be reached any more"));
+    let failed = |source| StepError::Host { server: server.clone(), source: Box::new(source) };
+    let host = match cluster.hosts.of(server) {
+        Some(host) => host,
+        None => found_again(cluster, server, noted, limit).await?,
     };
-    let failed =
-        |source| StepError::Host { server: server.clone(), source: Box::new(source) };
     let fence = LocalFence::new(host, limit.as_duration()).await.map_err(failed)?;
     let report = fence.fence(limit.as_duration()).await;
     let report = report.map_err(failed)?;
     tracing::debug!(?report, %server, "fenced");
     Ok(format!("{server} is fenced: {}", rung.guarantee()))
+}
+
+/// What the server said of itself, so that a restarted manager recognises its process although
+/// the server can no longer be asked.
+pub(super) fn before(cluster: &Cluster, server: &Address) -> Value {
+    let facts = cluster.eyes.remembered().server(server).and_then(|s| s.facts.clone());
+    serde_json::to_value(facts).unwrap_or_default()
+}
+
+async fn found_again(
+    cluster: &Cluster,
+    server: &Address,
+    noted: &Value,
+    limit: Millis,
+) -> Result<Arc<dyn HostAccess>, StepError> {
+    let Ok(Some(facts)) = serde_json::from_value::<Option<ServerFacts>>(noted.clone()) else {
+        return Err(StepError::impossible(server, "its process was never seen on this machine"));
+    };
+    let host = LocalHost::expected(&identity(server, &facts), limit.as_duration())
+        .await
+        .map_err(|source| StepError::Host { server: server.clone(), source: Box::new(source) })?;
+    let host: Arc<dyn HostAccess> = Arc::new(host);
+    cluster.hosts.set(server.clone(), Arc::clone(&host));
+    Ok(host)
 }
 
 /// Lets a fenced server be started again.
@@ -69,7 +97,7 @@ pub(crate) async fn make_sure_it_is_closed(
             Ok(())
         }
         Err(_) if cluster.hosts.of(server).is_some() => {
-            fence(cluster, server, Some(FenceRung::Local), limit).await.map(|_| ())
+            fence(cluster, server, Some(FenceRung::Local), limit, &Value::Null).await.map(|_| ())
         }
         Err(error) => Err(error),
     }

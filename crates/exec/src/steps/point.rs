@@ -277,9 +277,12 @@ fn settings(
         _ if facts.version.is_mariadb() => Positioning::SlavePos,
         _ => Positioning::AutoPosition,
     };
-    let encrypted = model
-        .as_ref()
-        .is_some_and(|c| c.settings.iter().any(|(k, v)| k.ends_with("_SSL") && v == "1"));
+    let mut carried = model.as_ref().map(|c| c.settings.clone()).unwrap_or_default();
+    if model.is_none() && cluster.replication.tls {
+        // No replica to copy from: encrypted as the manager's own connections are.
+        carried.insert("SOURCE_SSL".to_owned(), "1".to_owned());
+    }
+    let encrypted = carried.iter().any(|(k, v)| k.ends_with("_SSL") && v == "1");
     SourceSettings {
         source: source.clone(),
         user: cluster.replication.user.clone(),
@@ -295,7 +298,7 @@ fn settings(
         retry_count: None,
         delay_seconds: own.map_or(0, |c| c.delay_seconds),
         get_public_key: !encrypted,
-        settings: model.map(|c| c.settings).unwrap_or_default(),
+        settings: carried,
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn detach(
     link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
     let reset = dialect.reset_replica_all(name);
     link.execute(&reset, limit.as_duration()).await.map_err(at("forgetting its source"))?;
-    Ok(format!("{server} holds {holds} and replicates from nobody"))
+    Ok(format!("{server} holds {} and replicates from nobody", holds.said()))
 }
 
 /// Records the reign: in the store first, so that it never turns back; then, by policy, in the

@@ -1,5 +1,6 @@
 //! Seeing with one's own eyes that the plan's promises hold.
 
+use primacy_probe::precheck;
 use primacy_types::{Address, Millis, ReceiverState};
 
 use super::POLL;
@@ -36,7 +37,8 @@ pub(super) async fn verify(
             .map(ToString::to_string)
             .collect();
         if missing.is_empty() {
-            return Ok(format!("{} replica(s) replicate from {primary}", replicas.len()));
+            let waiting = undecided(cluster, primary, limit).await;
+            return Ok(format!("{} replica(s) replicate from {primary}{waiting}", replicas.len()));
         }
         if tokio::time::Instant::now() >= end {
             return Err(StepError::Stalled {
@@ -46,5 +48,20 @@ pub(super) async fn verify(
             });
         }
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Prepared XA transactions came to the new primary with its data. They are listed for whoever has
+/// to decide them, and left alone.
+async fn undecided(cluster: &Cluster, primary: &Address, limit: Millis) -> String {
+    let Ok(mut link) = cluster.links.to(primary, limit.as_duration()).await else {
+        return String::new();
+    };
+    match precheck::prepared_xa(&mut link, limit.as_duration()).await {
+        Ok(all) if !all.is_empty() => {
+            let all: Vec<_> = all.into_iter().map(|xa| xa.xid).collect();
+            format!("; prepared XA transactions wait there for a decision: {}", all.join("; "))
+        }
+        _ => String::new(),
     }
 }

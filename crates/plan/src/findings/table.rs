@@ -285,7 +285,7 @@ pub(super) static CHECKS: &[Check] = {
         check("automatic-failover-off", Is(Advice), operations::automatic_failover_off,
             "Automatic failover is off",
             "A dead primary is reported and replaced only by hand."),
-        check("failover-held", Is(Risk), operations::failover_held,
+        check("failover-held", Refuses(FAILOVER), operations::failover_held,
             "A failover now would wait",
             "A server holds transactions that it cannot pass on, and nothing is promoted without them."),
         check("failover-refused", LastResort(OperationKind::Failover), operations::failover_refused,

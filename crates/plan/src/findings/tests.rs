@@ -75,7 +75,7 @@ fn whatever_the_planners_refuse_is_found_and_nothing_else_is_said_to_block() {
     for (name, world) in all_worlds() {
         let view = View::of(&world.snapshot);
         let unknown = view.primary().is_none();
-        let failover = unknown || view.failover.as_ref().is_some_and(|r| !r.held);
+        let failover = unknown || view.failover.is_some();
         let switchover = unknown || view.switchover.is_some();
         let blocks = findings(&world.snapshot).iter().any(|f| f.severity == Severity::Blocks);
         assert_eq!(blocks, failover || switchover, "{name}: {:#?}", findings(&world.snapshot));

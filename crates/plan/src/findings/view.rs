@@ -145,13 +145,7 @@ impl<'a> View<'a> {
 /// moment is left out: under writes there is always something on its way.
 fn refused_failover(snapshot: &ClusterSnapshot, primary: &Address) -> Option<Refusal> {
     let mut silent = snapshot.clone();
-    // Transactions of different flavours cannot be compared.
-    let flavor = snapshot.server(primary)?.facts.as_ref().map(|f| f.version.flavor);
-    silent.servers.retain(|_, server| match (flavor, &server.facts) {
-        (Some(flavor), Some(facts)) => facts.version.flavor == flavor,
-        _ => true,
-    });
-    let held = held_by_all(&silent, primary);
+    let held = held_by_all(snapshot, primary);
     let failures = snapshot.policy.timing.ping_failures;
     let server = silent.servers.get_mut(primary)?;
     server.process = None;

@@ -1,12 +1,12 @@
 //! A cluster that serves, or whose primary lives although the manager cannot reach it.
 
-use primacy_plan::testing::addr;
+use primacy_plan::testing::{World, addr};
 use primacy_types::ContactFailure::{AccessDenied, Refused, Silent, Tls, TooManyConnections};
 use primacy_types::{Contact, ProcessState};
 
 use crate::{Case, hung, pair, reconnect_answered, three, with};
 
-pub fn nothing_is_wrong_or_little() -> Vec<Case> {
+pub(crate) fn nothing_is_wrong_or_little() -> Vec<Case> {
     let lag = |w: &mut World| {
         w.channel("b").applier_running = false;
         w.channel("b").lag_seconds = None;
@@ -96,7 +96,7 @@ pub fn nothing_is_wrong_or_little() -> Vec<Case> {
     ]
 }
 
-pub fn it_lives() -> Vec<Case> {
+pub(crate) fn it_lives() -> Vec<Case> {
     vec![
         (
             "a firewall: refused here, replicas receive",

@@ -1,12 +1,12 @@
 //! A primary that is dead for a fact, and what falls short of one.
 
-use primacy_plan::testing::NOW;
+use primacy_plan::testing::{NOW, World};
 use primacy_types::ContactFailure::{Refused, Reset, Silent, Unreachable};
 use primacy_types::{Millis, ProcessState, ReceiverState};
 
 use crate::{Case, error, exited, hung, pair, three, with};
 
-pub fn the_primary_died() -> Vec<Case> {
+pub(crate) fn the_primary_died() -> Vec<Case> {
     vec![
         (
             "killed: refused, and the replicas lost it",
@@ -93,7 +93,7 @@ pub fn the_primary_died() -> Vec<Case> {
     ]
 }
 
-pub fn not_settled_yet() -> Vec<Case> {
+pub(crate) fn not_settled_yet() -> Vec<Case> {
     let stale =
         |name: &'static str| move |w: &mut World| w.server(name).facts_at = Some(NOW - Millis(200));
     vec![

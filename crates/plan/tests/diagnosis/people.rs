@@ -20,7 +20,7 @@ fn clean_shutdown(ago: u64, policy: OnCleanShutdown) -> World {
     with(world, |w| w.snapshot.policy.on_clean_shutdown = policy)
 }
 
-pub fn stopped_and_started() -> Vec<Case> {
+pub(crate) fn stopped_and_started() -> Vec<Case> {
     let starting = |ago| {
         with(three().failing("a", Refused, ago, 99).receiver_lost("b").receiver_lost("c"), |w| {
             w.server("a").process = Some(ProcessState::Running { pid: 8 });
@@ -98,7 +98,7 @@ pub fn stopped_and_started() -> Vec<Case> {
     ]
 }
 
-pub fn two_writers_and_brakes() -> Vec<Case> {
+pub(crate) fn two_writers_and_brakes() -> Vec<Case> {
     let writable = |mut w: World| {
         w.facts("b").read_only = false;
         w

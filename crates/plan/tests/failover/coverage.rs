@@ -1,0 +1,169 @@
+//! Is it proved that nothing acknowledged is missing, and what follows if not.
+
+use primacy_plan::testing::{World, addr, cluster, pos};
+use primacy_plan::{FailoverRequest, Step, coverage};
+use primacy_types::{ContactFailure, Millis, RefuseOrProceed, SemiSyncPolicy, WithoutAcker};
+
+use crate::{ask, force, killed, plan, refusal, repointed, says, steps};
+
+fn four(wait_count: u16) -> World {
+    cluster(["a", "b", "c", "d"]).primary_killed().local("a").semi_sync(wait_count)
+}
+
+fn lose(world: World, name: &str) -> World {
+    world.failing(name, ContactFailure::Silent, 3000, 6)
+}
+
+fn proved(world: &World) -> bool {
+    coverage(&world.snapshot, &addr("a")).proved
+}
+
+#[test]
+fn semi_sync_with_all_ackers_reachable_is_proof() {
+    let plan = plan(&four(1));
+    assert!(says(&plan, "nothing acknowledged is missing"), "{:?}", plan.notes);
+}
+
+/// K = 3 ackers: with W = 1 all three are needed, with W = 2 any two, with W = 3 any one.
+#[test]
+fn k_minus_w_plus_one_ackers_suffice() {
+    let two = |w| proved(&lose(four(w), "d"));
+    assert_eq!([two(1), two(2), two(3)], [false, true, true]);
+    let one = |w| proved(&lose(lose(four(w), "d"), "c"));
+    assert_eq!([one(2), one(3)], [false, true]);
+}
+
+#[test]
+fn where_it_is_not_proved_a_semi_sync_cluster_waits_for_a_person() {
+    let world = lose(four(1), "d");
+    let why = refusal(&world);
+    assert!(why.to_string().contains("only 2 of 3 acknowledging replicas"), "{why}");
+    assert!(ask(&world, &force()).is_err());
+    let decided = ask(&world, &FailoverRequest { accept_loss: true, ..force() }).unwrap();
+    assert!(says(&decided, "POSSIBLE LOSS"));
+    let mut world = world;
+    world.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Proceed);
+    assert!(says(&plan(&world), "POSSIBLE LOSS"));
+}
+
+#[test]
+fn an_asynchronous_cluster_proceeds_loudly() {
+    let mut world = killed();
+    world.facts("a").executed = pos("0-1-109");
+    let loud = plan(&world);
+    assert!(says(&loud, "POSSIBLE LOSS"), "{:?}", loud.notes);
+    assert!(says(&loud, "known to be missing: 0-1-101..109"), "{:?}", loud.notes);
+    world.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Refuse);
+    assert!(refusal(&world).to_string().contains("0-1-101..109"));
+}
+
+#[test]
+fn semi_sync_proves_nothing_where_it_has_a_weak_spot() {
+    let cases: [(&str, fn(&mut World)); 7] = [
+        ("commits were let through", |w| w.facts("a").semi_sync.unacknowledged = 1),
+        ("it had given up waiting", |w| w.facts("a").semi_sync.source_active = false),
+        ("nobody acknowledged", |w| w.facts("a").semi_sync.clients = 0),
+        ("an acker was restarted since", |w| w.facts("b").uptime_seconds = 0),
+        ("an acker cannot name what it received", |w| w.channel("b").received = None),
+        ("the primary has more than anybody", |w| w.facts("a").executed = pos("0-1-101")),
+        ("only one of the three was counted, which is unknown", |w| {
+            w.facts("a").semi_sync.clients = 1;
+            w.server("d").contact = primacy_types::Contact::Untried;
+        }),
+    ];
+    for (why, change) in cases {
+        let mut world = four(1);
+        assert!(proved(&world));
+        change(&mut world);
+        if why == "an acker was restarted since" {
+            world.server("a").facts_at = Some(world.snapshot.now - Millis(5000));
+        }
+        assert!(!proved(&world), "{why}");
+        assert!(coverage(&world.snapshot, &addr("a")).semi_sync, "{why}");
+        assert!(ask(&world, &FailoverRequest::default()).is_err(), "{why}");
+    }
+}
+
+#[test]
+fn a_hung_primary_may_let_commits_through_after_its_timeout() {
+    let hung = |ago| {
+        let mut world = cluster(["a", "b", "c"])
+            .semi_sync(1)
+            .local("a")
+            .failing("a", ContactFailure::Silent, ago, 9)
+            .quiet("b", ago)
+            .quiet("c", ago);
+        world.facts("a").semi_sync.timeout = Millis::from_secs(10);
+        world.server("a").facts_at = Some(world.snapshot.now - Millis(ago));
+        world
+    };
+    assert!(proved(&hung(4000)));
+    assert!(!proved(&hung(11_000)));
+    // A frozen process lets nothing through.
+    let mut frozen = hung(11_000);
+    frozen.server("a").process = Some(primacy_types::ProcessState::Frozen { pid: 7 });
+    assert!(proved(&frozen));
+}
+
+#[test]
+fn a_primary_that_was_never_seen_is_judged_by_the_policy() {
+    let mut world = four(1);
+    world.server("a").facts = None;
+    assert!(ask(&world, &FailoverRequest::default()).is_err());
+    world.snapshot.policy.semi_sync = None;
+    assert!(says(
+        &plan(&world),
+        "POSSIBLE LOSS: acknowledged rows may be missing, because the primary was never seen"
+    ));
+}
+
+#[test]
+fn ackers_are_attached_before_the_first_commit_could_block() {
+    let plan = plan(&four(2));
+    let at = |name| crate::position(&plan, name);
+    assert!(at("semi-sync-role") < at("attach-ackers") && at("attach-ackers") < at("open-writes"));
+    let attach = &plan.steps[at("attach-ackers")].step;
+    let replicas = vec![addr("c"), addr("d")];
+    assert_eq!(*attach, Step::AttachAckers { source: addr("b"), replicas, needed: 2 });
+}
+
+#[test]
+fn an_acker_that_cannot_follow_the_winner_is_not_waited_for() {
+    let mut world = four(1);
+    world.facts("c").executed = pos("0-3-130");
+    let plan = plan(&world);
+    let attach = &plan.steps[crate::position(&plan, "attach-ackers")].step;
+    assert!(matches!(attach, Step::AttachAckers { replicas, .. } if *replicas == [addr("d")]));
+    assert_eq!(repointed(&plan), [addr("c"), addr("d")]);
+}
+
+#[test]
+fn without_ackers_the_policy_decides() {
+    let world = |without_acker| {
+        let mut world = cluster(["a", "b"]).primary_killed().local("a").semi_sync(1);
+        world.snapshot.policy.semi_sync = Some(SemiSyncPolicy { wait_count: 1, without_acker });
+        world
+    };
+    let why = refusal(&world(WithoutAcker::Refuse));
+    assert!(why.to_string().contains("waits for 1 replica(s) and only 0"), "{why}");
+    let block = plan(&world(WithoutAcker::Block));
+    assert!(says(&block, "commits wait until more return"));
+    // The row of the epoch would wait for ever.
+    assert!(crate::position(&block, "record-epoch") < crate::position(&block, "semi-sync-role"));
+    assert!(steps(&block).contains("make b:3306 wait for 1"));
+    let degrade = plan(&world(WithoutAcker::Degrade));
+    assert!(says(&degrade, "NOT GUARANTEED: semi-sync waits for 1"));
+    assert!(steps(&degrade).contains("switch semi-sync off on b:3306"));
+}
+
+/// With too few ackers commits wait anyway (or need not): nobody's attaching holds up the rest.
+#[test]
+fn a_hung_acker_does_not_hold_up_the_promotion() {
+    let mut world = lose(four(3), "d");
+    for without_acker in [WithoutAcker::Block, WithoutAcker::Degrade] {
+        world.snapshot.policy.semi_sync = Some(SemiSyncPolicy { wait_count: 3, without_acker });
+        let plan = plan(&world);
+        assert!(!steps(&plan).contains("semi-sync clients"));
+        assert_eq!(repointed(&plan), [addr("c")]);
+    }
+}

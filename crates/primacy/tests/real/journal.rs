@@ -1,0 +1,139 @@
+//! The manager is killed at every step of a failover and of a switchover. The restarted one
+//! finishes or backs out; at the end one server is writable, and nothing acknowledged is lost.
+
+use primacy_plan::OperationKind::{Failover, Switchover};
+use primacy_store::Outcome;
+use primacy_testkit::{Cluster, Manager, Writer, cluster, eventually, until};
+
+use crate::{LONG, PROGRAM, on_each_server};
+
+/// Steps of a failover in their order, as the journal calls them.
+const FAILOVER: &[&str] = &[
+    "fence",
+    "seal-receivers",
+    "measure",
+    "drain",
+    "semi-sync-role",
+    "attach-ackers",
+    "detach",
+    "record-epoch",
+    "open-writes",
+    "route",
+    "move-events",
+    "repoint",
+    "verify",
+];
+
+/// Steps of a switchover up to its point of no return.
+const BEFORE_NO_RETURN: &[&str] =
+    &["block-writes", "catch-up", "semi-sync-role", "attach-ackers", "detach"];
+
+/// Steps from there on.
+const AFTER_NO_RETURN: &[&str] =
+    &["record-epoch", "open-writes", "route", "semi-sync-role", "move-events", "repoint", "verify"];
+
+fn places(steps: &[&str]) -> Vec<String> {
+    steps.iter().flat_map(|step| [format!("before:{step}"), format!("after:{step}")]).collect()
+}
+
+fn spawn(cluster: &Cluster, place: &str) -> Manager {
+    Manager::spawn(PROGRAM, cluster, &[("PRIMACY_FAILPOINT", place)])
+}
+
+/// Waits until a manager has killed itself where it should.
+async fn dies(manager: &mut Manager, place: &str) {
+    use std::os::unix::process::ExitStatusExt;
+    let status = manager.wait_exit(LONG).await;
+    assert_eq!(status.signal(), Some(9), "at {place}: {status}\n{}", manager.log());
+    assert!(manager.log().contains(&format!("failpoint {place}")), "{}", manager.log());
+}
+
+/// One failover, and at each of its steps the manager that does it is killed.
+async fn a_failover_survives_a_manager_that_dies_at_every_step(server: &str) {
+    let cluster = cluster(server).semi_sync(1).up().await;
+    let places = places(FAILOVER);
+    let mut first = spawn(&cluster, &places[0]);
+    first.is_ready().await;
+    let writer = Writer::start(&cluster).await;
+    cluster.kill("s1").await;
+    dies(&mut first, &places[0]).await;
+    for place in &places[1..] {
+        dies(&mut spawn(&cluster, place), place).await;
+    }
+    let last = Manager::spawn(PROGRAM, &cluster, &[]);
+    ends_well(&last, &cluster, writer, 1).await;
+}
+
+async fn ends_well(last: &Manager, cluster: &Cluster, writer: Writer, operations: usize) {
+    let socket = cluster.socket();
+    eventually(LONG, "the restarted manager listens", async || {
+        primacy_api::Client::connect(&socket).await.is_ok()
+    })
+    .await;
+    let kind = if cluster.is_alive("s1") { Switchover } else { Failover };
+    let winner = cluster.name_of(&last.has_done(kind, LONG).await).unwrap();
+    let dead: &[&str] = if cluster.is_alive("s1") { &[] } else { &["s1"] };
+    cluster.others_replicate(dead, &winner).await;
+    assert_eq!(cluster.writable().await, [winner.as_str()]);
+    writer.goes_on_at(cluster, &winner).await;
+    let outcome = writer.finish(cluster).await;
+    assert_eq!(outcome.missing_acked, 0, "{outcome:?}");
+    assert!(outcome.missing.values().all(|count| *count == 0), "{outcome:?}");
+    let history = last.history().await;
+    assert!(history.iter().all(|operation| operation.finished.is_some()), "{history:?}");
+    assert_eq!(history.len(), operations, "{history:?}");
+}
+
+/// A switchover is begun again and again; each time the manager dies one place later.
+async fn a_switchover_survives_a_manager_that_dies_at_every_step(server: &str) {
+    let cluster = cluster(server).semi_sync(1).up().await;
+    let writer = Writer::start(&cluster).await;
+    let early = places(BEFORE_NO_RETURN);
+    for place in &early {
+        let mut manager = spawn(&cluster, place);
+        manager.is_ready().await;
+        let order = manager.try_switchover(Some(cluster.address("s2")));
+        assert!(order.await.is_err(), "the manager did not die at {place}");
+        dies(&mut manager, place).await;
+        let mut manager = Manager::spawn(PROGRAM, &cluster, &[]);
+        manager.is_ready().await;
+        let ended = until(LONG, "the operation is finished", async || {
+            manager.history().await.remove(0).outcome
+        });
+        assert_eq!(ended.await, Outcome::BackedOut, "at {place}");
+        cluster.is_whole("s1").await;
+        writer.goes_on(10).await;
+        manager.terminate().await;
+    }
+    let late = places(AFTER_NO_RETURN);
+    let mut manager = spawn(&cluster, &late[0]);
+    manager.is_ready().await;
+    let order = manager.try_switchover(Some(cluster.address("s2")));
+    assert!(order.await.is_err(), "the manager did not die at {}", late[0]);
+    dies(&mut manager, &late[0]).await;
+    for place in &late[1..] {
+        dies(&mut spawn(&cluster, place), place).await;
+    }
+    let last = Manager::spawn(PROGRAM, &cluster, &[]);
+    ends_well(&last, &cluster, writer, early.len() + 1).await;
+}
+
+/// A single death at the places that matter most, with the whole rest done by one manager.
+async fn a_failover_is_finished_by_the_next_manager(server: &str) {
+    for place in ["after:fence", "after:drain", "before:open-writes"] {
+        let cluster = cluster(server).semi_sync(1).up().await;
+        let mut first = spawn(&cluster, place);
+        first.is_ready().await;
+        let writer = Writer::start(&cluster).await;
+        cluster.kill("s1").await;
+        dies(&mut first, place).await;
+        let next = Manager::spawn(PROGRAM, &cluster, &[]);
+        ends_well(&next, &cluster, writer, 1).await;
+    }
+}
+
+on_each_server!(
+    a_failover_survives_a_manager_that_dies_at_every_step,
+    a_switchover_survives_a_manager_that_dies_at_every_step,
+    a_failover_is_finished_by_the_next_manager,
+);

@@ -1,0 +1,73 @@
+//! The program on real servers: one test for each promise and mode, on MariaDB 10.11 and MySQL
+//! 9.7; other versions with `--ignored`. A server that is not on this machine is printed and left
+//! out, and a failure where `CI` or `PRIMACY_REQUIRE_SERVERS` is set.
+
+mod election;
+mod events;
+mod failover;
+mod journal;
+mod network;
+mod refusals;
+mod restraint;
+mod seen;
+mod semi_sync;
+mod switchover;
+
+use std::time::Duration;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_primacy");
+
+/// More than any operation takes on a busy machine.
+const LONG: Duration = Duration::from_secs(30);
+
+/// Makes one test for each server out of each of these functions.
+macro_rules! on_each_server {
+    ($($test:ident),+ $(,)?) => { $(
+        mod $test {
+            async fn on(server: &str) {
+                if primacy_testkit::is_provisioned(server) {
+                    Box::pin(super::$test(server)).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mariadb_10_11() {
+                on("mariadb-10.11").await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql_9_7() {
+                on("mysql-9.7").await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "other versions"]
+            async fn mariadb_10_5() {
+                on("mariadb-10.5").await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "other versions"]
+            async fn mariadb_11_8() {
+                on("mariadb-11.8").await;
+            }
+        }
+    )+ };
+}
+pub(crate) use on_each_server;
+
+/// One test on one server.
+macro_rules! on_server {
+    ($server:literal, $test:ident) => {
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on() {
+                if primacy_testkit::is_provisioned($server) {
+                    Box::pin(super::$test($server)).await;
+                }
+            }
+        }
+    };
+}
+pub(crate) use on_server;
