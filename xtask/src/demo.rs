@@ -18,7 +18,7 @@ use primacy_types::WallClock;
 use crate::install;
 use crate::interrupt::Interrupt;
 use crate::project::{Profile, build_primacy};
-use crate::stage::{Stage, perform};
+use crate::stage::{Stage, parallel_appliers, perform};
 use crate::writer::{Tally, Writers, wall};
 use crate::{report, say};
 
@@ -85,6 +85,7 @@ fn options(args: &Args, server: &Installation) -> anyhow::Result<UpOptions> {
     let mut options = UpOptions::named(name)?;
     options.server = Some(server.name.clone());
     options.semi_sync = server.has_semisync;
+    options.extra_config = parallel_appliers(server);
     Ok(options)
 }
 

@@ -81,9 +81,7 @@ pub(crate) fn packages() -> anyhow::Result<()> {
 
 fn command_line(packages: &[&str]) -> String {
     let packages = packages.join(" ");
-    format!(
-        "sudo apt-get update && sudo apt-get install --yes --no-install-recommends {packages}"
-    )
+    format!("sudo apt-get update && sudo apt-get install --yes --no-install-recommends {packages}")
 }
 
 fn is_installed(package: &str) -> bool {

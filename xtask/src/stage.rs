@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use primacy_api::{Client, ClusterView, Service};
-use primacy_sandbox::{AccountRole, Sandbox, UpOptions};
+use primacy_sandbox::{AccountRole, Installation, Sandbox, UpOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
@@ -140,6 +140,13 @@ impl Stage {
         // A child that is dropped goes on; see `start_manager`.
         drop(self);
     }
+}
+
+/// Lines for MariaDB's option file: replicas apply in parallel, as MySQL's do by default. With a
+/// single applier they fall behind a primary that is written to without pause, and a failover
+/// waits for the winner to catch up.
+pub(crate) fn parallel_appliers(server: &Installation) -> Vec<String> {
+    if server.version.is_mariadb() { vec!["slave_parallel_threads = 4".into()] } else { Vec::new() }
 }
 
 /// A manager that does not listen yet.

@@ -75,7 +75,9 @@ async fn ask(target: &Target, server: &Address, session: &mut Option<Session>) -
     }
     let Some(open) = session.as_mut() else { return false };
     match open.query("SELECT @@global.read_only", LIMIT).await {
-        Ok(rows) => rows.first().and_then(|row| row.at(0)).is_some_and(|v| matches!(v, "0" | "OFF")),
+        Ok(rows) => {
+            rows.first().and_then(|row| row.at(0)).is_some_and(|v| matches!(v, "0" | "OFF"))
+        }
         Err(_) => {
             *session = None;
             false

@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::args::{ColorWhen, Global};
@@ -63,6 +64,14 @@ impl Printer {
     /// Whether the data is read on a terminal.
     pub(crate) fn shows_on_terminal(&self) -> bool {
         self.out_is_terminal
+    }
+
+    /// Whether whoever read the data went away, as one who writes only seldom must ask.
+    pub(crate) fn reader_is_gone(&self) -> bool {
+        let stdout = io::stdout();
+        let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+        poll(&mut asked, Some(&Timespec::default())).is_ok()
+            && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
     }
 
     /// Writes data; a line break is added if there is none at its end.

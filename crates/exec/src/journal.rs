@@ -6,7 +6,7 @@ use primacy_types::{Address, Epoch, WallClock};
 use serde_json::Value;
 
 use crate::request::{Page, Request};
-use crate::{Clock, Cluster};
+use crate::{Clock, Cluster, LastSeen};
 
 /// How far apart the step numbers of two generations of a plan are.
 const GENERATION: u32 = 1000;
@@ -44,8 +44,8 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn page(request: &Request, plan: &Plan) -> Value {
-    let page = Page { request: request.clone(), plan: plan.clone() };
+fn page(request: &Request, plan: &Plan, old: Option<LastSeen>) -> Value {
+    let page = Page { request: request.clone(), plan: plan.clone(), old };
     serde_json::to_value(page).unwrap_or_default()
 }
 
@@ -55,9 +55,10 @@ impl Journal {
         clock: Clock,
         request: &Request,
         plan: &Plan,
+        old: Option<LastSeen>,
     ) -> Result<Self, StoreError> {
         let (to, cluster, kind) = (store.clone(), plan.cluster.clone(), plan.kind);
-        let (first, now) = (page(request, plan), clock.wall());
+        let (first, now) = (page(request, plan, old), clock.wall());
         let id = blocking(move || to.begin(&cluster, kind.word(), &first, now)).await?;
         Ok(Self { store: store.clone(), clock, id, later: Vec::new() })
     }
@@ -72,7 +73,7 @@ impl Journal {
         request: &Request,
         plan: &Plan,
     ) -> Result<(), StoreError> {
-        let (store, id, page) = (self.store.clone(), self.id.clone(), page(request, plan));
+        let (store, id, page) = (self.store.clone(), self.id.clone(), page(request, plan, None));
         blocking(move || store.set_plan(&id, generation, &page)).await
     }
 

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::error::{OperationError, StepError};
 use crate::journal::{Begun, Journal};
 use crate::request::{Report, Request};
-use crate::{Cluster, failpoint, steps, undo};
+use crate::{Cluster, LastSeen, failpoint, steps, undo};
 
 /// How long to wait before trying again what could not be done after the point of no return.
 const RETRY: Duration = Duration::from_millis(500);
@@ -45,6 +45,8 @@ pub(crate) struct Operation<'c> {
     pub(crate) left: Vec<String>,
     pub(crate) started: Moment,
     pub(crate) opened: Option<Moment>,
+    /// What the manager knew of the old primary before it was restarted.
+    pub(crate) last_seen: Option<LastSeen>,
     /// A person may change a failover that is held (accept the loss, name another winner).
     pub(crate) amendments: watch::Receiver<Option<FailoverRequest>>,
 }
@@ -434,6 +436,9 @@ impl Operation<'_> {
         let limit = self.cluster.policy.timing.statement_limit.as_duration();
         let mut snapshot = self.cluster.eyes.look(limit.min(Duration::from_secs(2))).await;
         snapshot.primary = Some(self.plan.old.clone());
+        if let Some(last_seen) = &self.last_seen {
+            last_seen.fill_in(&mut snapshot, self.cluster.clock);
+        }
         snapshot
     }
 

@@ -4,6 +4,8 @@ use primacy_plan::{FailoverRequest, OperationKind, Plan, SwitchoverRequest};
 use primacy_types::{Address, Epoch, Millis};
 use serde::{Deserialize, Serialize};
 
+use crate::LastSeen;
+
 /// What an operation was asked to do. It is written to the journal with the plan, so that a
 /// restarted manager finds it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Page {
     pub request: Request,
     /// The plan of this generation.
     pub plan: Plan,
+    /// What was known of the old primary; only with the first generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<LastSeen>,
 }
 
 /// What came of an operation.

@@ -15,7 +15,7 @@ use crate::journal::Journal;
 use crate::operation::{Operation, check};
 use crate::request::{Report, Request};
 use crate::steps::{self, Before};
-use crate::{Cluster, steps::point};
+use crate::{Cluster, LastSeen, steps::point};
 
 /// Plans what was asked for, on this snapshot; nothing is touched.
 ///
@@ -66,7 +66,8 @@ pub async fn start(
     let started = cluster.clock.now();
     cluster.lock.permits()?;
     let plan = plan(cluster, snapshot, &request).await?;
-    let journal = Journal::begin(&cluster.store, cluster.clock, &request, &plan).await?;
+    let old = LastSeen::of(snapshot, &plan.old, cluster.clock);
+    let journal = Journal::begin(&cluster.store, cluster.clock, &request, &plan, old).await?;
     let operation = Operation {
         cluster,
         journal,
@@ -78,6 +79,7 @@ pub async fn start(
         left: Vec::new(),
         started,
         opened: None,
+        last_seen: None,
         amendments,
     };
     let plan = &operation.plan;
@@ -124,6 +126,11 @@ pub async fn resume(
         .map(|b| b.index + 1)
         .max()
         .unwrap_or(0);
+    let last_seen = journal.plan(1).await?.and_then(|first| {
+        let fence = first.plan.steps.iter().position(|s| matches!(s.step, Step::Fence { .. }));
+        let fenced = begun.iter().any(|b| b.done && b.generation == 1 && Some(b.index) == fence);
+        first.old.map(|old| old.and_fenced(fenced))
+    });
     let mut operation = Operation {
         cluster,
         journal,
@@ -135,6 +142,7 @@ pub async fn resume(
         left: Vec::new(),
         started: now,
         opened,
+        last_seen,
         amendments,
     };
     operation.tell(

@@ -61,7 +61,9 @@ async fn watch(server: Address, observatory: Weak<Observatory>, hosts: Arc<Hosts
                 let Some(seen) = observatory.upgrade() else { return };
                 tracing::info!(%server, ?state, "its process has ended");
                 seen.set_process(&server, Some(state));
-                seen.nudge_others(&server);
+                // Its own connection is the first to be looked at: until it has failed too, what
+                // was last heard of the server counts.
+                seen.nudge_all();
                 wait = CLOSE_LOOK;
             }
             () = tokio::time::sleep(wait) => {

@@ -174,12 +174,12 @@ impl Observatory {
 
     /// Has every server but this one looked at now, without waiting for the answers.
     pub(crate) fn nudge_others(&self, but: &Address) {
-        for (server, sender) in &self.looks {
-            if server != but {
-                let (done, _) = oneshot::channel();
-                let _ = sender.send(done);
-            }
-        }
+        self.looks.iter().filter(|(server, _)| *server != but).for_each(|(_, look)| nudge(look));
+    }
+
+    /// Has every server looked at now, without waiting for the answers.
+    pub(crate) fn nudge_all(&self) {
+        self.looks.values().for_each(nudge);
     }
 
     /// Takes the record of a newer primary from the store: an operation writes it there.
@@ -214,6 +214,11 @@ impl Observatory {
         state.unacknowledged.settle(&mut snapshot);
         snapshot
     }
+}
+
+fn nudge(look: &mpsc::UnboundedSender<LookRequest>) {
+    let (done, _) = oneshot::channel();
+    let _ = look.send(done);
 }
 
 impl Unacknowledged {

@@ -27,6 +27,10 @@ const TENSE: Duration = Duration::from_millis(25);
 /// Pause before something that was refused or failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long the replicas of a dead primary may take to say what they hold, before it is planned
+/// with what they said last.
+const FRESH: Duration = Duration::from_millis(300);
+
 /// How often strays are looked for.
 const STRAYS: Duration = Duration::from_secs(3);
 
@@ -154,7 +158,12 @@ impl Supervisor {
             _ if waiting => false,
             Decision::FailOver => {
                 self.say(Level::Alarm, diagnosis.sentence());
-                self.fail_over(&snapshot).await;
+                // What the replicas hold was seen at another moment than what the primary had
+                // written: only fresh looks can be compared.
+                let snapshot = self.watched.cluster.eyes.look(FRESH).await;
+                if decide(&snapshot, &diagnose(&snapshot)) == Decision::FailOver {
+                    self.fail_over(&snapshot).await;
+                }
                 false
             }
             Decision::Reopen { primary } => {

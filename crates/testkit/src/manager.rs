@@ -21,7 +21,8 @@ const READY: Duration = Duration::from_secs(30);
 
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
-/// A running manager; killed when dropped.
+/// A running manager; killed when dropped. The end of its log is shown when the test fails, and
+/// always with `PRIMACY_TEST_LOGS` in the environment.
 #[derive(Debug)]
 pub struct Manager {
     child: Child,
@@ -278,7 +279,7 @@ impl Drop for Manager {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _ended_already = self.child.wait();
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("PRIMACY_TEST_LOGS").is_some() {
             show(&self.log());
         }
     }

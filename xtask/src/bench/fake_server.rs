@@ -190,7 +190,10 @@ impl FakeServer {
 
     fn replica_status(&self) -> Answer {
         if self.source == self.port {
-            return Answer::Rows(STATUS.iter().map(|(name, _)| (*name).to_owned()).collect(), vec![]);
+            return Answer::Rows(
+                STATUS.iter().map(|(name, _)| (*name).to_owned()).collect(),
+                vec![],
+            );
         }
         let (port, beats) = (self.source.to_string(), self.uptime().to_string());
         let row: Vec<_> = STATUS
@@ -263,7 +266,8 @@ fn some(text: &str) -> Option<String> {
 }
 
 fn one_row(cells: &[(&str, &str)]) -> Answer {
-    let (columns, row) = cells.iter().map(|(name, value)| ((*name).to_owned(), some(value))).unzip();
+    let (columns, row) =
+        cells.iter().map(|(name, value)| ((*name).to_owned(), some(value))).unzip();
     Answer::Rows(columns, vec![row])
 }
 
@@ -290,7 +294,8 @@ async fn read(
 }
 
 fn greeting(connection: u32) -> Vec<u8> {
-    let flags = LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION | MULTI_RESULTS | PLUGIN_AUTH;
+    let flags =
+        LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION | MULTI_RESULTS | PLUGIN_AUTH;
     let [a, b, c, d] = flags.to_le_bytes();
     let mut out = vec![10];
     out.extend(VERSION.as_bytes());

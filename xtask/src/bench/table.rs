@@ -109,7 +109,10 @@ mod tests {
             let all: Vec<_> = ms.iter().map(|ms| Duration::from_millis(*ms)).collect();
             median(&all).map(|d| d.as_millis())
         };
-        assert_eq!((of(&[]), of(&[7]), of(&[1, 3]), of(&[1, 2, 9])), (None, Some(7), Some(2), Some(2)));
+        assert_eq!(
+            (of(&[]), of(&[7]), of(&[1, 3]), of(&[1, 2, 9])),
+            (None, Some(7), Some(2), Some(2))
+        );
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn account(seen: &Seen) -> Vec<String> {
     ];
     for (server, missing) in &tally.missing_by_server {
         if let Ok(count @ 1..) = missing {
-            lines.push(format!("          ({server} lacks {count})"));
+            lines.push(format!("          ({server} still has {count} to apply)"));
         }
     }
     lines

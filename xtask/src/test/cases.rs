@@ -75,8 +75,7 @@ fn unescape(text: &str) -> String {
 
 /// Runs `cargo test`, passes its lines on, and reads them.
 pub(super) fn from_libtest(command: &mut Command) -> anyhow::Result<(bool, Vec<Case>)> {
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().context("cargo test was not started")?;
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test was not started")?;
     let output = child.stdout.take().context("cargo test has no output")?;
     let mut cases = Vec::new();
     for line in BufReader::new(output).lines() {

@@ -25,8 +25,10 @@ pub(super) fn page(cases: &[Case], date: &str) -> String {
     let _ = writeln!(page, "| promise | {} |", servers.join(" | "));
     let _ = writeln!(page, "|---|{}", "---|".repeat(servers.len()));
     for (promise, results) in &rows {
-        let cells: Vec<_> =
-            servers.iter().map(|server| results.get(server).map_or("", |case| cell(case))).collect();
+        let cells: Vec<_> = servers
+            .iter()
+            .map(|server| results.get(server).map_or("", |case| cell(case)))
+            .collect();
         let _ = writeln!(page, "| {} | {} |", promise.replace('_', " "), cells.join(" | "));
     }
     let skipped: Vec<_> = cases.iter().filter(|case| case.skipped()).collect();

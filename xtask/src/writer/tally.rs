@@ -33,7 +33,11 @@ pub(crate) struct Tally {
 impl Tally {
     /// Acknowledged rows that the best server lacks; `None` if no server could be asked.
     pub(crate) fn missing(&self) -> Option<usize> {
-        self.missing_by_server.iter().filter_map(|(_, missing)| missing.as_ref().ok()).copied().min()
+        self.missing_by_server
+            .iter()
+            .filter_map(|(_, missing)| missing.as_ref().ok())
+            .copied()
+            .min()
     }
 }
 

@@ -50,7 +50,7 @@ async fn watch(session: &Session, printer: &mut Printer, cluster: Option<&str>) 
     let mut interrupt = Interrupt::watch()?;
     let mut shown = String::new();
     let redraws = printer.shows_on_terminal() && !printer.wants_json();
-    loop {
+    while !printer.reader_is_gone() {
         match views(session, cluster).await {
             Ok(views) if printer.wants_json() => {
                 let now = format!("{views:?}");
@@ -75,9 +75,10 @@ async fn watch(session: &Session, printer: &mut Printer, cluster: Option<&str>) 
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = interrupt.next() => return Ok(Exit::Done),
+            () = interrupt.next() => break,
         }
     }
+    Ok(Exit::Done)
 }
 
 pub(super) async fn servers(global: &Global, printer: &mut Printer, which: &ToShow) -> Outcome {

@@ -130,7 +130,8 @@ fn received(dialect: Dialect, row: &Row) -> Option<GtidSet> {
         let dropped = stopped
             && Column::RELAY_OFFSET.number(row) == Some(4)
             && Column::RELAY_SPACE.number(row).is_some_and(|bytes| bytes < EMPTY_RELAY_LOG);
-        if text.is_empty() || dropped || !positioning(dialect, row).is_gtid() {
+        // Empty while a thread runs: a start has set it to `gtid_slave_pos`, and that is empty.
+        if (text.is_empty() && stopped) || dropped || !positioning(dialect, row).is_gtid() {
             return None;
         }
     }
