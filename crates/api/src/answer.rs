@@ -79,6 +79,8 @@ pub enum ErrorKind {
     Busy,
     /// The request could not be read.
     BadRequest,
+    /// The manager does not answer (any more).
+    Unreachable,
     /// Something else is wrong with the manager.
     Internal,
 }

@@ -78,14 +78,15 @@ impl Client {
         limit: Duration,
     ) -> Result<T, ApiError> {
         let lost = |what: &str, e: &dyn std::fmt::Display| {
-            ApiError::new(ErrorKind::Internal, format!("the manager {what}: {e}"))
+            ApiError::new(ErrorKind::Unreachable, format!("the manager {what}: {e}"))
         };
         let exchange = async {
             let stream =
                 UnixStream::connect(&self.socket).await.map_err(|e| lost("does not listen", &e))?;
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|e| lost("does not answer", &e))?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                    .await
+                    .map_err(|e| lost("does not answer", &e))?;
             let carried = tokio::spawn(connection);
             let request = Request::builder()
                 .method(method)
@@ -115,7 +116,7 @@ impl Client {
         };
         tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
             let text = format!("the manager did not answer within {limit:?}");
-            Err(ApiError::new(ErrorKind::Internal, text))
+            Err(ApiError::new(ErrorKind::Unreachable, text))
         })
     }
 

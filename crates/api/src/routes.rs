@@ -69,9 +69,10 @@ impl IntoResponse for ApiError {
             ErrorKind::Refused => StatusCode::CONFLICT,
             ErrorKind::Busy => StatusCode::LOCKED,
             ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
-            ErrorKind::BackedOut | ErrorKind::Failed | ErrorKind::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ErrorKind::BackedOut
+            | ErrorKind::Failed
+            | ErrorKind::Unreachable
+            | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(self)).into_response()
     }
@@ -87,17 +88,11 @@ async fn clusters(State(service): State<Shared>) -> Result2<Vec<ClusterView>> {
     json(service.clusters().await)
 }
 
-async fn cluster(
-    State(service): State<Shared>,
-    Path(name): Path<String>,
-) -> Result2<ClusterView> {
+async fn cluster(State(service): State<Shared>, Path(name): Path<String>) -> Result2<ClusterView> {
     json(service.cluster(&name).await)
 }
 
-async fn explain(
-    State(service): State<Shared>,
-    Path(name): Path<String>,
-) -> Result2<Explanation> {
+async fn explain(State(service): State<Shared>, Path(name): Path<String>) -> Result2<Explanation> {
     json(service.explain(&name).await)
 }
 

@@ -2,7 +2,7 @@
 
 use primacy_dcs::LockStatus;
 use primacy_plan::{Decision, Diagnosis, Finding, source_of};
-use primacy_types::{Address, ClusterSnapshot, Epoch, ReceiverState, WallClock};
+use primacy_types::{Address, ClusterSnapshot, Epoch, GtidMode, ReceiverState, WallClock};
 use serde::{Deserialize, Serialize};
 
 /// The part that a server plays now.
@@ -141,7 +141,8 @@ impl ServerView {
         };
         let mut errors = Vec::new();
         if let Some(channel) = channel {
-            let broken = [("receiver", &channel.receiver_error), ("applier", &channel.applier_error)];
+            let broken =
+                [("receiver", &channel.receiver_error), ("applier", &channel.applier_error)];
             for (who, error) in broken {
                 if let Some(e) = error {
                     errors.push(format!("{who}: error {}: {}", e.code, e.message));
@@ -174,7 +175,7 @@ impl ServerView {
             words.push("Unknown");
         }
         let position = facts.map(|f| {
-            if f.executed.is_empty() {
+            if f.gtid_mode == GtidMode::Off {
                 f.binlog.as_ref().map_or_else(String::new, ToString::to_string)
             } else {
                 f.executed.to_string()
@@ -190,7 +191,9 @@ impl ServerView {
             writable: facts.filter(|_| live).map(|f| f.writable()),
             position: position.filter(|p| !p.is_empty()),
             source,
-            lag_seconds: channel.filter(|_| live).and_then(|c| c.lag_seconds),
+            lag_seconds: channel
+                .filter(|c| live && c.receiver == ReceiverState::Running && c.applier_running)
+                .and_then(|c| c.lag_seconds),
             site: snapshot.policy.server(address).site,
             errors,
         }

@@ -57,6 +57,7 @@ const fn exit_of(kind: ErrorKind) -> Exit {
         ErrorKind::Refused | ErrorKind::Failed | ErrorKind::Busy | ErrorKind::Internal => {
             Exit::Refused
         }
+        ErrorKind::Unreachable => Exit::Unreachable,
         ErrorKind::BackedOut => Exit::PutBack,
     }
 }

@@ -13,6 +13,9 @@ use crate::observatory::Observatory;
 /// How often it is tried to find a server's process, and looked at while something is wrong.
 const SEARCH: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the server has said what its process is recognised by.
+const FIRST: Duration = Duration::from_millis(50);
+
 /// How often the process of a server that does not answer is looked at.
 const CLOSE_LOOK: Duration = Duration::from_millis(100);
 
@@ -96,7 +99,9 @@ async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<d
                 Ok(None) => return None,
                 Err(error) => tracing::debug!(%server, %error, "its process was not found"),
             }
+            tokio::time::sleep(SEARCH).await;
+        } else {
+            tokio::time::sleep(FIRST).await;
         }
-        tokio::time::sleep(SEARCH).await;
     }
 }

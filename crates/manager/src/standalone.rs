@@ -14,7 +14,7 @@ use primacy_api::{
 use primacy_config::{ClusterConfig, Config};
 use primacy_exec::{Request, start};
 use primacy_plan::SwitchoverRequest;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use crate::ManagerError;
 use crate::cluster::adopt;
@@ -33,7 +33,8 @@ const LOCK: Duration = Duration::from_secs(6);
 pub struct Standalone {
     config: Config,
     shared: Shared,
-    watched: BTreeMap<String, Arc<Watched>>,
+    /// Watched from the first question about it on.
+    watched: BTreeMap<String, OnceCell<Arc<Watched>>>,
 }
 
 impl Standalone {
@@ -53,11 +54,9 @@ impl Standalone {
             });
         }
         let shared = shared(&config)?;
-        let mut watched = BTreeMap::new();
         let wanted = |c: &&ClusterConfig| cluster.is_none_or(|name| c.name.as_str() == name);
-        for one in config.clusters.values().filter(wanted) {
-            watched.insert(one.name.to_string(), watch(one, &shared, Locking::Leave).await?);
-        }
+        let watched = config.clusters.values().filter(wanted);
+        let watched = watched.map(|c| (c.name.to_string(), OnceCell::new())).collect();
         Ok(Self { config, shared, watched })
     }
 
@@ -66,16 +65,18 @@ impl Standalone {
         self.shared.chronicle.flush().await;
     }
 
-    fn get(&self, name: &str) -> Result<&Arc<Watched>, ApiError> {
-        self.watched.get(name).ok_or_else(|| {
-            let known: Vec<_> = self.watched.keys().map(String::as_str).collect();
-            no_such_cluster(name, &known.join(", "))
-        })
+    async fn get(&self, name: &str) -> Result<&Arc<Watched>, ApiError> {
+        let known: Vec<_> = self.watched.keys().map(String::as_str).collect();
+        let unknown = || no_such_cluster(name, &known.join(", "));
+        let cell = self.watched.get(name).ok_or_else(unknown)?;
+        let config = self.config.clusters.get(name).ok_or_else(unknown)?;
+        cell.get_or_try_init(|| watch(config, &self.shared, Locking::Leave))
+            .await
+            .map_err(|e| ApiError::new(ErrorKind::Internal, e.to_string()))
     }
 
     /// Takes the lock and runs the operation to its end.
     async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
-        self.get(name)?;
         let Some(config) = self.config.clusters.get(name) else {
             return Err(no_such_cluster(name, ""));
         };
@@ -137,7 +138,8 @@ fn still_open(snapshot: &primacy_types::ClusterSnapshot) -> bool {
 impl Service for Standalone {
     async fn clusters(&self) -> Result<Vec<ClusterView>, ApiError> {
         let mut views = Vec::new();
-        for (name, watched) in &self.watched {
+        for name in self.watched.keys() {
+            let watched = self.get(name).await?;
             let operation = service::under_way(&self.shared.store, name).await;
             views.push(service::view(watched, operation));
         }
@@ -145,23 +147,23 @@ impl Service for Standalone {
     }
 
     async fn cluster(&self, name: &str) -> Result<ClusterView, ApiError> {
-        let watched = self.get(name)?;
+        let watched = self.get(name).await?;
         Ok(service::view(watched, service::under_way(&self.shared.store, name).await))
     }
 
     async fn explain(&self, name: &str) -> Result<Explanation, ApiError> {
-        let watched = self.get(name)?;
+        let watched = self.get(name).await?;
         Ok(service::explanation(watched, service::under_way(&self.shared.store, name).await))
     }
 
     async fn check(&self, name: &str) -> Result<CheckReport, ApiError> {
-        Ok(crate::check::check(self.get(name)?).await)
+        Ok(crate::check::check(self.get(name).await?).await)
     }
 
     async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {
         let request = Request::Switchover(SwitchoverRequest { to: order.to });
         if order.dry_run {
-            return dry_run(self.get(name)?, &request).await;
+            return dry_run(self.get(name).await?, &request).await;
         }
         self.order(name, request).await
     }
@@ -170,7 +172,7 @@ impl Service for Standalone {
         let dry = order.dry_run;
         let request = Request::Failover(failover_request(order)?);
         if dry {
-            return dry_run(self.get(name)?, &request).await;
+            return dry_run(self.get(name).await?, &request).await;
         }
         self.order(name, request).await
     }

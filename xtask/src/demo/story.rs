@@ -54,6 +54,9 @@ fn account(seen: &Seen) -> Vec<String> {
         format!("{:>8}  taken by the old primary after the new one's first", tally.late),
         format!("{:>8}  ms was the longest that a writer waited", tally.longest_gap.as_millis()),
     ];
+    for (kind, count) in &tally.errors {
+        lines.push(format!("          ({count} x {kind})"));
+    }
     for (server, missing) in &tally.missing_by_server {
         if let Ok(count @ 1..) = missing {
             lines.push(format!("          ({server} still has {count} to apply)"));

@@ -106,8 +106,8 @@ mod tests {
 
     fn log(from: Instant, moments: &[u64], end: u64) -> Log {
         let at = |ms: &u64| from + Duration::from_millis(*ms);
-        let ack = |ms| Ack { row: *ms, server: 1, at: at(ms), wall: wall() };
-        let acks = moments.iter().map(|ms| ack(ms)).collect();
+        let ack = |ms: &u64| Ack { row: *ms, server: 1, at: at(ms), wall: wall() };
+        let acks = moments.iter().map(ack).collect();
         Log { acks, began: from, ended: at(&end), errors: BTreeMap::new() }
     }
 

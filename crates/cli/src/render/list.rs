@@ -70,8 +70,8 @@ mod tests {
         │ Server │ Address │ Port │ Connections │ Status                               │ Lag │ GTID    │
         ├────────┼─────────┼──────┼─────────────┼──────────────────────────────────────┼─────┼─────────┤
         │ a:3306 │ a       │ 3306 │             │ Down                                 │     │ 0-1-100 │
-        │ b:3306 │ b       │ 3306 │ 3           │ Replica, Replication Broken, Running │ 0 s │ 0-1-100 │
-        │ c:3306 │ c       │ 3306 │ 3           │ Replica, Replication Broken, Running │ 0 s │ 0-1-100 │
+        │ b:3306 │ b       │ 3306 │ 3           │ Replica, Replication Broken, Running │     │ 0-1-100 │
+        │ c:3306 │ c       │ 3306 │ 3           │ Replica, Replication Broken, Running │     │ 0-1-100 │
         └────────┴─────────┴──────┴─────────────┴──────────────────────────────────────┴─────┴─────────┘
         ");
     }

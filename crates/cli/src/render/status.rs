@@ -112,8 +112,8 @@ mod tests {
 
           Server  Status                                Lag  Version          Position
           a:3306  Down                                  -    MariaDB 10.11.6  0-1-100
-          b:3306  Replica, Replication Broken, Running  0 s  MariaDB 10.11.6  0-1-100
-          c:3306  Replica, Replication Broken, Running  0 s  MariaDB 10.11.6  0-1-100
+          b:3306  Replica, Replication Broken, Running  -    MariaDB 10.11.6  0-1-100
+          c:3306  Replica, Replication Broken, Running  -    MariaDB 10.11.6  0-1-100
 
           ! a:3306: connection refused
         ");
@@ -135,7 +135,7 @@ mod tests {
 
           Server  Status                                Lag  Version          Position
           a:3306  Primary, Running                      -    MariaDB 10.11.6  0-1-100
-          b:3306  Replica, Replication Broken, Running  0 s  MariaDB 10.11.6  0-1-100
+          b:3306  Replica, Replication Broken, Running  -    MariaDB 10.11.6  0-1-100
           c:3306  Down                                  -    MariaDB 10.11.6  0-1-100
 
           ! b:3306: applier: error 1062: Duplicate entry '7'

@@ -168,7 +168,7 @@ fn switchover(snapshot: &ClusterSnapshot, request: &SwitchoverRequest) -> Option
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_spoilt_failover_is_found_out(world in worlds(), request in failovers()) {

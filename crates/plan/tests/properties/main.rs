@@ -95,7 +95,7 @@ fn is_known_to_live(world: &World, primary: &Address) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40_000, max_shrink_iters: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_failover_plan_breaks_a_promise(world in worlds(), request in failovers()) {
@@ -170,7 +170,9 @@ proptest! {
         world in worlds(),
         request in failovers(),
     ) {
-        prop_assume!(!has_a_rootless_replica(&world.snapshot));
+        if has_a_rootless_replica(&world.snapshot) {
+            return Ok(());
+        }
         let snapshot = &world.snapshot;
         let diagnosis = diagnose(snapshot);
         let Ok(before) = plan_failover(snapshot, &diagnosis, &request, Stage::BeforeFence) else {
