@@ -129,13 +129,18 @@ fn enough_ackers(
         .filter(|(a, s)| s.facts.is_none() || topology::descends_from(snapshot, a, primary));
     let could_acknowledge =
         below.clone().filter(|(_, s)| s.facts.as_ref().is_none_or(|f| f.semi_sync.replica_enabled));
-    let intact = below
-        .filter_map(|(_, s)| s.live_facts())
-        .filter(|f| f.semi_sync.replica_enabled && is_intact(snapshot, f, server))
-        .count() as u32;
+    let acknowledges =
+        |f: &ServerFacts| f.semi_sync.replica_enabled && is_intact(snapshot, f, server);
+    let intact = below.clone().filter(|(_, s)| s.live_facts().is_some_and(acknowledges));
+    // Connected until the primary was last seen, so counted by it. If that is all it counted, it
+    // does not matter what others could have done. (More than it counted: some of them do not
+    // acknowledge, and which is not known.)
+    let connected = intact.clone().filter(|(_, s)| was_connected(snapshot, s, server)).count();
+    let intact = intact.count() as u32;
     // Which of them the primary counted is not known: the others may be the reachable ones.
     let idle = (could_acknowledge.count() as u32).saturating_sub(clients);
-    let reachable = intact.saturating_sub(idle).min(clients);
+    let certain = if connected as u32 <= clients { connected as u32 } else { 0 };
+    let reachable = intact.saturating_sub(idle).max(certain).min(clients);
     let needed = (clients + 1).saturating_sub(u32::from(wait_count)).max(1);
     if reachable >= needed {
         return Ok(format!(
@@ -149,6 +154,18 @@ fn enough_ackers(
     ))
 }
 
+/// Whether a replica still received events or heartbeats when the primary was last seen.
+fn was_connected(
+    snapshot: &ClusterSnapshot,
+    replica: &ServerObservation,
+    primary: &ServerObservation,
+) -> bool {
+    let channel = replica.facts.as_ref().and_then(|f| f.channel(&snapshot.policy.channel));
+    let Some(period) = channel.and_then(|c| c.heartbeat_period) else { return false };
+    let silence = Millis(period.0 + period.0 / 2) + snapshot.policy.timing.ping_interval.times(2);
+    replica.received_at.is_some_and(|at| at + silence >= primary.facts_at.unwrap_or_default())
+}
+
 /// Whether a replica can name what it received and has not been restarted since the primary was
 /// last seen: a restart may drop the relay log (`relay_log_recovery`; MariaDB with GTID always).
 fn is_intact(
@@ -160,4 +177,27 @@ fn is_intact(
     let started = snapshot.now - Millis::from_secs(replica.uptime_seconds);
     // The uptime is told in whole seconds.
     named && started <= primary.facts_at.unwrap_or_default() + Millis::from_secs(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{addr, cluster};
+
+    #[test]
+    fn replicas_that_were_connected_to_the_end_are_the_ones_that_the_primary_counted() {
+        let mut world = cluster(["a", "b", "c"]).semi_sync(1);
+        world = world.failing("c", ContactFailure::Silent, 60_000, 100);
+        world = world.failing("a", ContactFailure::Refused, 50, 1);
+        world.facts("a").semi_sync.clients = 1;
+        assert!(coverage(&world.snapshot, &addr("a")).proved);
+        // It counted one more than can be reached now.
+        world.facts("a").semi_sync.clients = 2;
+        assert!(!coverage(&world.snapshot, &addr("a")).proved);
+        // The only reachable one had lost the primary long before: the one that it counted may be
+        // the one that cannot be reached.
+        world.facts("a").semi_sync.clients = 1;
+        world.server("b").received_at = Some(world.snapshot.now - Millis(60_000));
+        assert!(!coverage(&world.snapshot, &addr("a")).proved);
+    }
 }

@@ -33,7 +33,8 @@ pub struct FailoverRequest {
     pub accept_loss: bool,
     /// A person asked for it (pauses and blocks do not apply).
     pub by_person: bool,
-    /// Candidates that have already failed in this operation.
+    /// Servers that have already failed in this operation: no candidates, and asked to give others
+    /// what they lack only if nobody else can.
     pub excluded: Vec<Address>,
 }
 

@@ -33,6 +33,9 @@ fn repointed(plan: &Plan) -> Vec<Address> {
     moved.collect()
 }
 
+/// What a case changes in a healthy world.
+type Change = fn(&mut World);
+
 fn three() -> World {
     cluster(["a", "b", "c"])
 }
@@ -74,7 +77,7 @@ fn replicas_that_received_what_the_primary_was_not_yet_seen_to_have_are_no_hindr
 
 #[test]
 fn a_winner_that_is_not_ready_is_refused_with_the_way_out() {
-    let cases: [(&str, fn(&mut World)); 7] = [
+    let cases: [(&str, Change); 7] = [
         ("lags by 60 s", |w| w.channel("b").lag_seconds = Some(60)),
         ("the receiver of b:3306 does not run", |w| {
             w.channel("b").receiver = ReceiverState::Stopped;

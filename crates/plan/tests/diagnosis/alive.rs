@@ -87,7 +87,7 @@ pub(crate) fn nothing_is_wrong_or_little() -> Vec<Case> {
                 let from_outside = w.channel("b").clone();
                 w.facts("a").read_only = true;
                 w.facts("a").channels.push(from_outside);
-                w.channel("a").source = "far.example:3306".parse().unwrap();
+                w.channel("a").source = addr("far.example");
                 w.channel("a").source_server_id = 900;
             }),
             "no-primary",

@@ -149,7 +149,7 @@ pub(crate) fn two_writers_and_brakes() -> Vec<Case> {
         (
             "dead again soon after a failover",
             with(three().primary_killed(), |w| {
-                w.snapshot.last_failover = Some(NOW - Millis::from_secs(60))
+                w.snapshot.last_failover = Some(NOW - Millis::from_secs(60));
             }),
             "primary-dead",
             "alarm",

@@ -21,7 +21,8 @@ fn tree() -> World {
 fn after_seal(world: &mut World, request: &FailoverRequest) -> Plan {
     world.server("a").process = Some(ProcessState::Exited { clean: Some(false) });
     let snapshot = &world.snapshot;
-    let plan = plan_failover(snapshot, &diagnose(snapshot), request, Stage::AfterSeal).unwrap();
+    let plan =
+        plan_failover(snapshot, &diagnose(snapshot), request, Stage::AfterSeal).expect("a plan");
     assert_eq!(violations(snapshot, &plan, false), [], "{plan:#?}");
     plan
 }

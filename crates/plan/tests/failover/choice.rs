@@ -6,7 +6,7 @@ use primacy_plan::testing::{World, addr, cluster, gtids, pos, uuid};
 use primacy_plan::{FailoverRequest, errant_of};
 use primacy_types::{ChannelStatus, GtidMode, Positioning, Promotion, ServerPolicy, ServerVersion};
 
-use crate::{ask, force, killed, levels, plan, refusal, repointed, says, to};
+use crate::{Change, ask, force, killed, levels, plan, refusal, repointed, says, to};
 
 fn wish<'w>(world: &'w mut World, name: &str) -> &'w mut ServerPolicy {
     world.snapshot.policy.servers.entry(addr(name)).or_default()
@@ -114,7 +114,7 @@ fn a_delayed_replica_comes_after_all_others() {
 
 #[test]
 fn a_server_that_would_lack_or_not_pass_on_something_is_no_candidate() {
-    let cases: [(&str, fn(&mut World)); 6] = [
+    let cases: [(&str, Change); 6] = [
         ("filters replication", |w| {
             w.channel("b").filters = BTreeSet::from(["Replicate_Do_DB=x".to_owned()]);
         }),
@@ -162,7 +162,7 @@ fn an_older_server_is_preferred_because_newer_ones_can_follow_it() {
 fn from_outside(world: &mut World, name: &str) {
     let channel = ChannelStatus {
         name: "ext".into(),
-        source: "far.example:3306".parse().unwrap(),
+        source: addr("far.example"),
         source_server_id: 900,
         source_uuid: Some(uuid(900)),
         received: Some(gtids("900:1-7")),

@@ -4,7 +4,7 @@ use primacy_plan::testing::{World, addr, cluster, pos};
 use primacy_plan::{FailoverRequest, Step, coverage};
 use primacy_types::{ContactFailure, Millis, RefuseOrProceed, SemiSyncPolicy, WithoutAcker};
 
-use crate::{ask, force, killed, plan, refusal, repointed, says, steps};
+use crate::{Change, ask, force, killed, plan, refusal, repointed, says, steps};
 
 fn four(wait_count: u16) -> World {
     cluster(["a", "b", "c", "d"]).primary_killed().local("a").semi_sync(wait_count)
@@ -59,7 +59,7 @@ fn an_asynchronous_cluster_proceeds_loudly() {
 
 #[test]
 fn semi_sync_proves_nothing_where_it_has_a_weak_spot() {
-    let cases: [(&str, fn(&mut World)); 7] = [
+    let cases: [(&str, Change); 7] = [
         ("commits were let through", |w| w.facts("a").semi_sync.unacknowledged = 1),
         ("it had given up waiting", |w| w.facts("a").semi_sync.source_active = false),
         ("nobody acknowledged", |w| w.facts("a").semi_sync.clients = 0),

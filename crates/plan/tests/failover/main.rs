@@ -13,6 +13,9 @@ use primacy_plan::{
 };
 use primacy_types::Address;
 
+/// What a case changes in a world.
+type Change = fn(&mut World);
+
 /// A killed primary `a` with two replicas; the manager can fence it.
 fn killed() -> World {
     cluster(["a", "b", "c"]).primary_killed().local("a")

@@ -161,7 +161,7 @@ fn replication(
     if tape.one_in(10) {
         facts.channels.push(ChannelStatus {
             name: "ext".into(),
-            source: "far:3306".parse().unwrap(),
+            source: addr("far"),
             source_server_id: 900,
             source_uuid: Some(uuid(900)),
             received: None,

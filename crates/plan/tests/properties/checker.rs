@@ -52,7 +52,7 @@ fn in_the_same_epoch(plan: &Plan, snapshot: &ClusterSnapshot) -> Plan {
 
 /// Mutants of any promotion.
 fn of_a_promotion(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)> {
-    let index = |name: &str| at(plan, name).unwrap();
+    let index = |name: &str| at(plan, name).expect("the step");
     let open = index("open-writes");
     let mut mutants = vec![
         ("nobody is opened".to_owned(), without(plan, open)),
@@ -99,8 +99,8 @@ fn is_needed(snapshot: &ClusterSnapshot, plan: &Plan, donor: &Address) -> bool {
 
 fn of_a_failover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)> {
     let mut mutants = of_a_promotion(snapshot, plan);
-    let open = at(plan, "open-writes").unwrap();
-    let drain = at(plan, "drain").unwrap();
+    let open = at(plan, "open-writes").expect("the step");
+    let drain = at(plan, "drain").expect("the step");
     mutants.push(("the fence is left out".to_owned(), without(plan, 0)));
     mutants.push(("the fence comes last".to_owned(), moved(plan, 0, plan.steps.len() - 1)));
     mutants.push(("opened before it is drained".to_owned(), moved(plan, open, drain)));
@@ -138,7 +138,7 @@ fn of_a_failover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)>
 
 fn of_a_switchover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)> {
     let mut mutants = of_a_promotion(snapshot, plan);
-    let index = |name: &str| at(plan, name).unwrap();
+    let index = |name: &str| at(plan, name).expect("the step");
     let (block, catch_up) = (index("block-writes"), index("catch-up"));
     let old = plan
         .steps
@@ -148,7 +148,10 @@ fn of_a_switchover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan
     mutants.push(("blocked too late".to_owned(), moved(plan, block, catch_up)));
     mutants.push(("the winner does not catch up".to_owned(), without(plan, catch_up)));
     mutants.push(("opened first".to_owned(), moved(plan, index("open-writes"), catch_up)));
-    mutants.push(("the old primary is repointed open".to_owned(), moved(plan, old.unwrap(), 0)));
+    mutants.push((
+        "the old primary is repointed open".to_owned(),
+        moved(plan, old.expect("the step"), 0),
+    ));
     mutants
 }
 
@@ -168,7 +171,7 @@ fn switchover(snapshot: &ClusterSnapshot, request: &SwitchoverRequest) -> Option
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_spoilt_failover_is_found_out(world in worlds(), request in failovers()) {

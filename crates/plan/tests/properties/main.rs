@@ -95,7 +95,7 @@ fn is_known_to_live(world: &World, primary: &Address) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40_000, max_shrink_iters: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_failover_plan_breaks_a_promise(world in worlds(), request in failovers()) {
