@@ -166,7 +166,9 @@ fn playground(stage: &Stage, primacy: &Path) {
     say("Everything still runs. To play with it:");
     say(&format!("  export PRIMACY_CONFIG={config}"));
     say(&format!("  {primacy} status --watch"));
-    say(&format!("  {primacy} sandbox start {name} s1    # the killed server comes back"));
+    say(&format!(
+        "  {primacy} sandbox start {name} s1    # the killed server comes back, read-only"
+    ));
     say(&format!("  {primacy} switchover"));
     say(&format!("  {primacy} history"));
     say(&format!("  tail -f {}", stage.log().display()));

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: everything that CI runs after its lints.
 //!
 //! Two tiers. Without options: MariaDB 10.11 and MySQL 9.7, one case for each mode and promise.
-//! With `--matrix`: every version of the catalogue, and the result as a table in docs/matrix.md.
+//! With `--matrix`: every version of the catalogue (their tests are marked `#[ignore]`), and the
+//! result as a table in docs/matrix.md.
 
 mod cases;
 mod matrix;
@@ -87,13 +88,19 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
     let mut command = project::cargo();
     if nextest {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        if args.matrix {
+            command.args(["--run-ignored", "all"]);
+        }
         if let Some(only) = &args.only {
             command.args(["-E", only]);
         }
     } else {
         report("cargo-nextest is not installed: cargo test runs the tests, more slowly.");
         command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
-        command.args(&args.only).args(["--", THREADS]);
+        command.args(&args.only).args(["--", "--show-output", THREADS]);
+        if args.matrix {
+            command.arg("--include-ignored");
+        }
     }
     for (name, wanted) in [("PRIMACY_MATRIX", args.matrix), ("PRIMACY_REQUIRE_SERVERS", in_ci)] {
         if wanted {

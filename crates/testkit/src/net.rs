@@ -55,7 +55,8 @@ impl Net {
         for (i, host) in self.hosts.iter().enumerate() {
             let (port, name) = (port(i), host.namespace.as_str());
             ip(&["netns", "add", name])?;
-            let pair = ["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", name];
+            let pair =
+                ["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", name];
             inside(&self.switch, &pair)?;
             inside(&self.switch, &["link", "set", &port, "master", "switch"])?;
             inside(&self.switch, &["link", "set", &port, "up"])?;

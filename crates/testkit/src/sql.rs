@@ -64,9 +64,15 @@ impl Cluster {
         rows.first().and_then(|row| row.at(0)).map(str::to_owned)
     }
 
-    /// Runs statements in the one or the other flavour's words.
-    pub async fn say(&self, server: &str, mariadb: &str, mysql: &str) {
-        self.sql(server, if self.is_mariadb() { mariadb } else { mysql }).await;
+    /// Whether the servers say MASTER and SLAVE: MariaDB, and MySQL before 8.0.26. They have no
+    /// `super_read_only`, or none is known here.
+    pub fn speaks_old(&self) -> bool {
+        self.is_mariadb() || !self.sandbox().info().version.at_least(8, 0, 26)
+    }
+
+    /// Runs a statement in old or in new words.
+    pub async fn say(&self, server: &str, old: &str, new: &str) {
+        self.sql(server, if self.speaks_old() { old } else { new }).await;
     }
 
     /// Whether applications may write there; false if it does not answer.
@@ -89,8 +95,7 @@ impl Cluster {
     /// is no replica or does not answer.
     pub async fn replica_status(&self, server: &str, column: &str) -> Option<String> {
         let mut session = self.try_root(server).await.ok()?;
-        let old = self.is_mariadb() || !session.version().at_least(8, 0, 26);
-        let (statement, column) = if old {
+        let (statement, column) = if self.speaks_old() {
             let column = column.replace("Replica", "Slave").replace("Source", "Master");
             ("SHOW SLAVE STATUS", column)
         } else {

@@ -189,8 +189,7 @@ async fn missing(cluster: &Cluster, acked: &[Acked]) -> BTreeMap<String, usize> 
         let Ok(mut session) = cluster.try_root(&server).await else { continue };
         let rows = session.query("SELECT id FROM app.rows_written", Duration::from_secs(20)).await;
         let Ok(rows) = rows else { continue };
-        let has: BTreeSet<u64> =
-            rows.iter().filter_map(|row| row.at(0)?.parse().ok()).collect();
+        let has: BTreeSet<u64> = rows.iter().filter_map(|row| row.at(0)?.parse().ok()).collect();
         all.insert(server, acked.iter().filter(|row| !has.contains(&row.id)).count());
     }
     all
@@ -210,8 +209,7 @@ async fn write(logins: Vec<ConnectOptions>, log: Arc<Mutex<Log>>, stop: Arc<Atom
             },
             Some((session, server)) => {
                 id += 1;
-                let insert =
-                    format!("INSERT INTO app.rows_written VALUES ({id}, @@server_id)");
+                let insert = format!("INSERT INTO app.rows_written VALUES ({id}, @@server_id)");
                 let done = session.execute(&insert, WRITE).await;
                 done.map(|_| Acked { id, server: *server, at: Instant::now() })
                     .map_err(|error| error.to_string())
@@ -231,8 +229,9 @@ async fn write(logins: Vec<ConnectOptions>, log: Arc<Mutex<Log>>, stop: Arc<Atom
 /// The first server to say that it is writable; all are asked at once.
 async fn find_writable(logins: &[ConnectOptions]) -> Result<(Session, u64), String> {
     let mut attempts = JoinSet::new();
-    for login in logins.iter().cloned() {
-        attempts.spawn(async move { Ok::<_, WireError>(ask(&login).await?) });
+    for login in logins {
+        let login = login.clone();
+        attempts.spawn(async move { ask(&login).await });
     }
     let mut last = "no server is writable".to_owned();
     while let Some(attempt) = attempts.join_next().await {

@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Do not write docs/bench/failover.md.
     #[arg(long)]
     dry_run: bool,
+    /// Measure this program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    primacy: Option<PathBuf>,
 }
 
 /// What happens to the primary.
@@ -74,7 +77,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names = if named.is_empty() { SERVERS.to_vec() } else { named };
     let servers: Vec<Installation> =
         names.iter().map(|name| install::server(Some(name))).collect::<anyhow::Result<_>>()?;
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = match &args.primacy {
+        Some(program) => program.clone(),
+        None => build_primacy(Profile::Release)?,
+    };
     tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
 }
 
@@ -202,15 +208,16 @@ async fn failover(stage: &Stage, event: Event) -> anyhow::Result<Run> {
         stage.sandbox.freeze(&primary.name).await?;
     }
     writers.moved_on(primary.server_id, AFTER, LIMIT).await?;
-    let mut taken = 0;
+    let (mut taken, mut went_on) = (0, None);
     if event == Event::Freeze {
         // Gone if the fence killed it, which is what it is for.
-        process.signal(Signal::CONT)?;
+        went_on = Some(process.signal(Signal::CONT)?);
         taken = tempt(&target, &primary.address).await;
     }
     let tally = writers.finish(&target).await;
     let mut run = Run::of(&tally, watch.finish().await);
     run.late += taken;
+    run.went_on = went_on;
     Ok(run)
 }
 

@@ -43,10 +43,16 @@ pub(crate) struct Args {
     /// Do not write docs/bench/manager.md.
     #[arg(long)]
     dry_run: bool,
+    /// Measure this program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    primacy: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = match &args.primacy {
+        Some(program) => program.clone(),
+        None => build_primacy(Profile::Release)?,
+    };
     allow_many_files()?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &primacy))
 }

@@ -16,6 +16,8 @@ pub(super) struct Run {
     pub(super) late: u64,
     /// How long two servers were writable.
     pub(super) two_writable: Duration,
+    /// A frozen primary went on when it got SIGCONT; otherwise the fence had killed it.
+    pub(super) went_on: Option<bool>,
 }
 
 impl Run {
@@ -26,6 +28,7 @@ impl Run {
             missing: tally.missing(),
             late: tally.late,
             two_writable,
+            went_on: None,
         }
     }
 }
@@ -77,6 +80,15 @@ pub(super) fn markdown(cases: &[Case]) -> String {
     for case in cases {
         let all: Vec<_> = case.runs.iter().map(|run| seconds(run.outage)).collect();
         let _ = writeln!(text, "- {}, {}: {}", case.server, case.what, all.join(", "));
+        let resumed: Vec<bool> = case.runs.iter().filter_map(|run| run.went_on).collect();
+        if !resumed.is_empty() {
+            let gone = resumed.iter().filter(|went_on| !**went_on).count();
+            let of = resumed.len();
+            let _ = writeln!(
+                text,
+                "  - SIGCONT found the old primary killed by the fence: {gone} of {of}"
+            );
+        }
         for why in &case.failed {
             let _ = writeln!(text, "  - **a run failed**: {why}");
         }
@@ -123,6 +135,7 @@ mod tests {
             missing,
             late: 0,
             two_writable: Duration::ZERO,
+            went_on: None,
         };
         let case = |runs| Case { server: "x".into(), what: "kill", runs, failed: Vec::new() };
         let text = markdown(&[case(vec![run(Some(0)), run(None)])]);

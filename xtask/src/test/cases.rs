@@ -73,26 +73,63 @@ fn unescape(text: &str) -> String {
         .fold(text.to_owned(), |text, (name, char)| text.replace(name, char))
 }
 
-/// Runs `cargo test`, passes its lines on, and reads them.
+/// Runs `cargo test` with `--show-output`, passes its lines on, and reads them. What passed tests
+/// print is read only.
 pub(super) fn from_libtest(command: &mut Command) -> anyhow::Result<(bool, Vec<Case>)> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test was not started")?;
     let output = child.stdout.take().context("cargo test has no output")?;
-    let mut cases = Vec::new();
+    let mut reader = Libtest::default();
     for line in BufReader::new(output).lines() {
         let line = line?;
-        say(&line);
-        cases.extend(libtest_line(&line));
+        if reader.read(&line) {
+            say(&line);
+        }
     }
-    Ok((child.wait()?.success(), cases))
+    Ok((child.wait()?.success(), reader.cases))
 }
 
-/// `test NAME ... ok`. What a passed test prints is not shown, so skipped ones are not told apart.
-fn libtest_line(line: &str) -> Option<Case> {
+/// Reads libtest's lines one by one.
+#[derive(Default)]
+struct Libtest {
+    cases: Vec<Case>,
+    /// Between `successes:` and what follows it.
+    in_successes: bool,
+    /// The passed test whose output is being read.
+    speaker: Option<String>,
+}
+
+impl Libtest {
+    /// Takes a line; whether it is for people.
+    fn read(&mut self, line: &str) -> bool {
+        match line {
+            "successes:" => self.in_successes = true,
+            "failures:" => self.in_successes = false,
+            _ if line.starts_with("test result:") => self.in_successes = false,
+            _ => {}
+        }
+        if !self.in_successes {
+            self.cases.extend(result_of(line));
+            return true;
+        }
+        if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----"))
+        {
+            self.speaker = Some(name.to_owned());
+        } else if let (Some(why), Some(name)) = (mark(line), &self.speaker)
+            && let Some(case) = self.cases.iter_mut().rev().find(|case| case.name == *name)
+        {
+            case.result = Outcome::Skipped(why.to_owned());
+        }
+        false
+    }
+}
+
+/// `test NAME ... ok`.
+fn result_of(line: &str) -> Option<Case> {
     let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
     let result = match result.split_whitespace().next()? {
         "ok" => Outcome::Passed,
         "FAILED" => Outcome::Failed,
-        "ignored" | "ignored," => Outcome::Skipped("ignored".into()),
+        // Another tier's: neither passed nor failed nor left out for want of something.
         _ => return None,
     };
     Some(Case { name: name.to_owned(), result })
@@ -122,11 +159,18 @@ ok</system-out></testcase>
     }
 
     #[test]
-    fn lines_of_libtest() {
-        let case = |line| libtest_line(line).map(|case| case.result);
-        assert_eq!(case("test a::b ... ok"), Some(Outcome::Passed));
-        assert_eq!(case("test a::b ... FAILED"), Some(Outcome::Failed));
-        assert_eq!(case("test a::b ... ignored, slow"), Some(Outcome::Skipped("ignored".into())));
-        assert_eq!(case("test result: ok. 3 passed"), None);
+    fn lines_of_libtest_tell_the_same() {
+        let text = "running 3 tests\ntest a::b ... ok\ntest a::c ... FAILED\n\
+                    test a::d ... ignored, other versions\ntest a::e ... ok\nsuccesses:\n\n\
+                    ---- a::e stdout ----\nSKIPPED: no server\n\nsuccesses:\n    a::b\n\n\
+                    failures:\n\n---- a::c stdout ----\nSKIPPED: not this one\ntest result: FAILED.";
+        let mut reader = Libtest::default();
+        let shown: Vec<_> = text.lines().filter(|line| reader.read(line)).collect();
+        let of = |name: &str| reader.cases.iter().find(|case| case.name == name);
+        assert_eq!(reader.cases.len(), 3);
+        assert_eq!(of("a::b").map(|case| &case.result), Some(&Outcome::Passed));
+        assert_eq!(of("a::c").map(|case| &case.result), Some(&Outcome::Failed));
+        assert_eq!(of("a::e").and_then(Case::why), Some("no server"));
+        assert!(shown.contains(&"---- a::c stdout ----") && !shown.contains(&"    a::b"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Manager, Writer, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6, on_server};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,10 +33,9 @@ async fn an_intermediate_keeps_its_replicas_and_an_errant_replica_is_named(serve
     let cluster = cluster(server).replicas(3).timing("repoint_limit = \"2s\"").up().await;
     let port = cluster.address("s3").port();
     let change = |words: [&str; 3]| format!("{}; {} = {port}; {}", words[0], words[1], words[2]);
-    let maria = change(["STOP SLAVE", "CHANGE MASTER TO MASTER_PORT", "START SLAVE"]);
-    let mysql =
-        change(["STOP REPLICA", "CHANGE REPLICATION SOURCE TO SOURCE_PORT", "START REPLICA"]);
-    for statement in (if cluster.is_mariadb() { maria } else { mysql }).split("; ") {
+    let old = change(["STOP SLAVE", "CHANGE MASTER TO MASTER_PORT", "START SLAVE"]);
+    let new = change(["STOP REPLICA", "CHANGE REPLICATION SOURCE TO SOURCE_PORT", "START REPLICA"]);
+    for statement in (if cluster.speaks_old() { old } else { new }).split("; ") {
         cluster.sql("s4", statement).await;
     }
     cluster.all_replicate(&["s4"], "s3").await;
@@ -118,3 +117,4 @@ on_each_server!(
     an_intermediate_keeps_its_replicas_and_an_errant_replica_is_named,
 );
 on_server!("mariadb-10.11", two_replicas_ahead_in_different_domains_are_both_levelled);
+on_mysql_5_6!(an_intermediate_keeps_its_replicas_and_an_errant_replica_is_named);

@@ -3,7 +3,7 @@
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Cluster, Manager, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
 
 async fn runs(cluster: &Cluster, server: &str) -> Option<bool> {
     let sql = "SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_NAME = 'nightly'";
@@ -38,3 +38,4 @@ async fn scheduled_events_follow_the_role(server: &str) {
 }
 
 on_each_server!(scheduled_events_follow_the_role);
+on_mysql_5_6!(scheduled_events_follow_the_role);

@@ -2,9 +2,13 @@
 //! 9.7; other versions with `--ignored`. A server that is not on this machine is printed and left
 //! out, and a failure where `CI` or `PRIMACY_REQUIRE_SERVERS` is set.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests and their helpers")]
+
 mod election;
 mod events;
 mod failover;
+// The places where a manager can be made to die are in such builds only.
+#[cfg(debug_assertions)]
 mod journal;
 mod network;
 mod refusals;
@@ -56,6 +60,23 @@ macro_rules! on_each_server {
     )+ };
 }
 pub(crate) use on_each_server;
+
+/// Makes one more test out of each of these functions: on MySQL 5.6, whose package has no
+/// semi-sync.
+macro_rules! on_mysql_5_6 {
+    ($($test:ident),+ $(,)?) => {
+        mod mysql_5_6 { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "other versions"]
+            async fn $test() {
+                if primacy_testkit::is_provisioned("mysql-5.6") {
+                    Box::pin(super::$test("mysql-5.6")).await;
+                }
+            }
+        )+ }
+    };
+}
+pub(crate) use on_mysql_5_6;
 
 /// One test on one server.
 macro_rules! on_server {

@@ -4,7 +4,7 @@ use primacy_plan::Diagnosis;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Manager, Net, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
 
 /// The manager's host.
 const MANAGER: usize = 3;
@@ -52,3 +52,4 @@ async fn a_cut_from_here_is_no_death_and_a_lost_host_is_replaced_only_by_policy(
 }
 
 on_each_server!(a_cut_from_here_is_no_death_and_a_lost_host_is_replaced_only_by_policy);
+on_mysql_5_6!(a_cut_from_here_is_no_death_and_a_lost_host_is_replaced_only_by_policy);
