@@ -13,7 +13,7 @@ const PACKAGES: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 
 /// We may not install anything here.
 #[derive(Debug, thiserror::Error)]
-#[error("a database server is missing, and this user may not install one. Run:\n\n    {command}\n")]
+#[error("a database server is missing and was not installed. To do it:\n\n    {command}\n")]
 pub(crate) struct NeedsAPerson {
     command: String,
 }

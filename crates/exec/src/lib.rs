@@ -29,6 +29,7 @@ pub use error::{OperationError, StepError};
 pub use hindrances::{Hindrances, look_for_hindrances};
 pub use last_seen::LastSeen;
 pub use links::{Link, Links};
+pub use operation::Control;
 pub use request::{Page, Report, Request};
 pub use router::{LocalRouter, Route, RouteError, Router};
 pub use start::{close, plan, repoint_stray, resume, start};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use primacy_plan::{
-    FailoverRequest, OperationKind, Plan, PlannedStep, Refusal, Stage, Step, diagnose,
+    FailoverRequest, OperationKind, Plan, PlannedStep, Reason, Refusal, Stage, Step, diagnose,
     plan_failover, violations,
 };
 use primacy_store::{Level, Outcome, StepState};
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::error::{OperationError, StepError};
-use crate::journal::{Begun, Journal};
+use crate::journal::{Begun, Journal, record_primary};
 use crate::request::{Report, Request};
 use crate::{Cluster, LastSeen, failpoint, steps, undo};
 
@@ -47,8 +47,22 @@ pub(crate) struct Operation<'c> {
     pub(crate) opened: Option<Moment>,
     /// What the manager knew of the old primary before it was restarted.
     pub(crate) last_seen: Option<LastSeen>,
+    pub(crate) control: Control,
+}
+
+/// What whoever began an operation gives it.
+pub struct Control {
     /// A person may change a failover that is held (accept the loss, name another winner).
-    pub(crate) amendments: watch::Receiver<Option<FailoverRequest>>,
+    pub amendments: watch::Receiver<Option<FailoverRequest>>,
+    /// Held while the operation counts against the brake; let go when it is held up or when
+    /// applications can write.
+    pub permit: Option<Box<dyn Send + Sync>>,
+}
+
+impl From<watch::Receiver<Option<FailoverRequest>>> for Control {
+    fn from(amendments: watch::Receiver<Option<FailoverRequest>>) -> Self {
+        Self { amendments, permit: None }
+    }
 }
 
 /// What to do after a step has failed.
@@ -210,6 +224,7 @@ impl Operation<'_> {
         }
         if matches!(planned.step, Step::OpenWrites { .. }) {
             self.opened = Some(self.cluster.clock.now());
+            self.control.permit = None;
         }
         if !said.is_empty() {
             self.tell(Level::Info, format!("{}: {said}", planned.step.name()));
@@ -238,7 +253,7 @@ impl Operation<'_> {
                 return Err(self.back_out(error).await);
             }
             if tries >= TRIES {
-                return Err(OperationError::Unfinished { error: Box::new(error) });
+                return Err(self.give_back(error).await);
             }
             tokio::time::sleep(RETRY).await;
             return Ok(Next::Again);
@@ -269,11 +284,16 @@ impl Operation<'_> {
         }
     }
 
+    /// The winner is not tried again in this round; another server that failed was to give
+    /// something, and is not asked again.
     fn exclude(&mut self, server: Address) {
-        if let Request::Failover(request) = &mut self.request
-            && !request.excluded.contains(&server)
-        {
-            request.excluded.push(server);
+        let Request::Failover(request) = &mut self.request else { return };
+        let failed = match server == self.plan.winner {
+            true => &mut request.excluded,
+            false => &mut request.failed_donors,
+        };
+        if !failed.contains(&server) {
+            failed.push(server);
         }
     }
 
@@ -307,9 +327,18 @@ impl Operation<'_> {
             self.take_amendments();
             let Request::Failover(request) = &self.request else { return Ok(()) };
             let diagnosis = diagnose(&snapshot);
-            match plan_failover(&snapshot, &diagnosis, request, Stage::AfterSeal) {
+            let planned_again = if snapshot.paused && !request.by_person {
+                Err(paused())
+            } else {
+                plan_failover(&snapshot, &diagnosis, request, Stage::AfterSeal)
+            };
+            match planned_again {
                 Ok(plan) => {
                     check(&snapshot, &plan, &self.request)?;
+                    if told.is_some() {
+                        // While it was held the old primary was free to come back.
+                        self.fence_again().await?;
+                    }
                     self.generation += 1;
                     self.journal.set_plan(self.generation, &self.request, &plan).await?;
                     self.journal.note(generation, index, planned, StepState::Done, Value::Null);
@@ -326,11 +355,16 @@ impl Operation<'_> {
                         self.tell(Level::Alarm, format!("HELD: {refusal}"));
                         told = Some(refusal);
                     }
+                    // A person may bring the old primary back, which may be what is waited for,
+                    // and other clusters may fail over meanwhile.
+                    self.release_fence().await;
+                    self.control.permit = None;
                     // Every candidate may be tried again in the next round.
                     if let Request::Failover(request) = &mut self.request {
                         request.excluded.clear();
+                        request.failed_donors.clear();
                     }
-                    let _ = tokio::time::timeout(RETRY, self.amendments.changed()).await;
+                    let _ = tokio::time::timeout(RETRY, self.control.amendments.changed()).await;
                 }
             }
         }
@@ -342,23 +376,48 @@ impl Operation<'_> {
         &mut self,
         snapshot: &ClusterSnapshot,
     ) -> Result<(), OperationError> {
-        let serves = snapshot.live(&self.plan.old).is_some_and(|f| f.writable());
-        if !serves {
+        let Some(facts) = snapshot.live(&self.plan.old) else { return Ok(()) };
+        let has_all = primacy_plan::held_by_all(snapshot, &self.plan.old)
+            .is_some_and(|all| facts.executed.covers(&all));
+        if !facts.writable() && !has_all {
             return Ok(());
         }
-        let why = StepError::impossible(&self.plan.old, "it accepts writes again");
+        let why = StepError::impossible(&self.plan.old, "it is back with everything");
         Err(self.back_out(why).await)
     }
 
     fn take_amendments(&mut self) {
-        if !self.amendments.has_changed().unwrap_or(false) {
+        if !self.control.amendments.has_changed().unwrap_or(false) {
             return;
         }
-        let amendment = self.amendments.borrow_and_update().clone();
+        let amendment = self.control.amendments.borrow_and_update().clone();
         if let (Some(amended), Request::Failover(request)) = (amendment, &mut self.request) {
             *request = amended;
             self.tell(Level::Notice, "a person changed the request of this failover".to_owned());
         }
+    }
+
+    /// A switchover cannot be finished with its winner: once that is surely closed, the old
+    /// primary, which holds everything, gets the role back in an epoch of its own.
+    async fn give_back(&mut self, error: StepError) -> OperationError {
+        if self.plan.kind != OperationKind::Switchover {
+            return OperationError::Unfinished { error: Box::new(error) };
+        }
+        let (old, winner) = (self.plan.old.clone(), self.plan.winner.clone());
+        if let Err(worse) = steps::make_sure_it_is_closed(self.cluster, &winner).await {
+            self.tell(Level::Alarm, format!("{error}; and {worse}: nobody is opened"));
+            return OperationError::Unfinished { error: Box::new(error) };
+        }
+        let epoch = self.plan.epoch.next();
+        if let Err(store) = record_primary(self.cluster, &old, epoch).await {
+            return store.into();
+        }
+        self.cluster.leases.revoke_below(&self.cluster.name, epoch).await;
+        self.tell(
+            Level::Alarm,
+            format!("{error}; the role is given back to {old} in epoch {epoch}"),
+        );
+        self.back_out(error).await
     }
 
     /// The lock does not permit to go on: before the point of no return that ends the operation,
@@ -375,7 +434,18 @@ impl Operation<'_> {
     /// Puts everything back and ends the operation.
     pub(crate) async fn back_out(&mut self, error: StepError) -> OperationError {
         self.tell(Level::Warning, format!("backing out: {error}"));
-        let undone = undo::all(self).await;
+        let undone = match self.plan.kind {
+            // Nothing of it is to be taken back: it only gives a primary its role again.
+            OperationKind::Reopen => Ok(()),
+            OperationKind::Failover | OperationKind::Switchover => undo::all(self).await,
+        };
+        if let Err(undo) = &undone
+            && undo::is_blocked(self).await
+        {
+            // Writes are blocked until this succeeds: it is not given up.
+            self.tell(Level::Alarm, format!("{undo}; writes stay blocked, trying again"));
+            return OperationError::Unfinished { error: Box::new(error) };
+        }
         let (outcome, sentence, result) = match undone {
             Ok(()) => (
                 Outcome::BackedOut,
@@ -446,6 +516,12 @@ impl Operation<'_> {
         let id = Some(&self.journal.id);
         self.cluster.chronicle.tell(&self.cluster.name, id, level, text);
     }
+}
+
+/// A person paused the cluster in the middle of an automatic failover.
+fn paused() -> Refusal {
+    let reasons = vec![Reason::new("the cluster is paused", "primacy resume lets it go on")];
+    Refusal { kind: OperationKind::Failover, reasons, held: true, judged: Vec::new() }
 }
 
 /// The second pair of eyes: a plan that would break a promise is not run.

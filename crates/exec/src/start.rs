@@ -2,17 +2,16 @@
 //! replica home.
 
 use primacy_plan::{
-    FailoverRequest, OperationKind, Plan, Refusal, Stage, Step, diagnose, plan_failover,
-    plan_reopen, plan_switchover,
+    OperationKind, Plan, Refusal, Stage, Step, diagnose, plan_failover, plan_reopen,
+    plan_switchover,
 };
 use primacy_store::{Level, OperationRecord};
 use primacy_types::{Address, ClusterSnapshot};
-use tokio::sync::watch;
 
 use crate::error::{OperationError, StepError};
 use crate::hindrances::look_for_hindrances;
 use crate::journal::Journal;
-use crate::operation::{Operation, check};
+use crate::operation::{Control, Operation, check};
 use crate::request::{Report, Request};
 use crate::steps::{self, Before};
 use crate::{Cluster, LastSeen, steps::point};
@@ -53,7 +52,7 @@ fn refused(kind: OperationKind, reasons: Vec<primacy_plan::Reason>) -> Refusal {
 
 /// Plans and runs an operation to its end.
 ///
-/// `amendments` lets a person change a failover that is held.
+/// `control` lets a person change a failover that is held, and carries the brake.
 ///
 /// # Errors
 /// Why it was not begun, or what became of it.
@@ -61,7 +60,7 @@ pub async fn start(
     cluster: &Cluster,
     snapshot: &ClusterSnapshot,
     request: Request,
-    amendments: watch::Receiver<Option<FailoverRequest>>,
+    control: Control,
 ) -> Result<Report, OperationError> {
     let started = cluster.clock.now();
     cluster.lock.permits()?;
@@ -80,7 +79,7 @@ pub async fn start(
         started,
         opened: None,
         last_seen: None,
-        amendments,
+        control,
     };
     let plan = &operation.plan;
     let what = format!("{} of {} to {} begins", plan.kind, plan.old, plan.winner);
@@ -102,7 +101,7 @@ pub async fn start(
 pub async fn resume(
     cluster: &Cluster,
     record: &OperationRecord,
-    amendments: watch::Receiver<Option<FailoverRequest>>,
+    control: Control,
 ) -> Result<Report, OperationError> {
     cluster.lock.permits()?;
     let mut journal = Journal::reopen(&cluster.store, cluster.clock, record.id.clone());
@@ -143,7 +142,7 @@ pub async fn resume(
         started: now,
         opened,
         last_seen,
-        amendments,
+        control,
     };
     operation.tell(
         Level::Notice,
@@ -156,9 +155,13 @@ pub async fn resume(
         );
         return Err(operation.back_out(why).await);
     }
-    if operation.plan.kind == OperationKind::Failover && !operation.is_recorded() {
-        operation.give_up_if_serving().await?;
-        operation.fence_again().await?;
+    if operation.plan.kind == OperationKind::Failover {
+        if !operation.is_recorded() {
+            operation.give_up_if_serving().await?;
+        }
+        if operation.opened.is_none() {
+            operation.fence_again().await?;
+        }
     }
     operation.drive(next).await
 }
@@ -179,6 +182,18 @@ pub async fn repoint_stray(
         return Err(StepError::impossible(
             server,
             format!("it has transactions that the primary lacks: {}", errant.join(", ")),
+        ));
+    }
+    let holds = snapshot.live(server).map(|f| f.holds(&cluster.policy.channel));
+    if let (Some(holds), Some(facts)) = (holds, snapshot.live(primary))
+        && !facts.executed.covers(&holds)
+    {
+        return Err(StepError::impossible(
+            server,
+            format!(
+                "it received transactions that the primary lacks: {}",
+                holds.beyond(&facts.executed).join(", ")
+            ),
         ));
     }
     let limit = cluster.policy.timing.repoint_limit;
@@ -214,7 +229,7 @@ impl Operation<'_> {
 
     /// The guard that kept the old primary down ended with the manager: it is fenced again before
     /// anything else is done.
-    async fn fence_again(&mut self) -> Result<(), OperationError> {
+    pub(crate) async fn fence_again(&mut self) -> Result<(), OperationError> {
         let Some(first) = self.journal.plan(1).await? else { return Ok(()) };
         let Some((index, planned)) =
             first.plan.steps.iter().enumerate().find(|(_, s)| matches!(s.step, Step::Fence { .. }))

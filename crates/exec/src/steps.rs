@@ -15,7 +15,7 @@ mod verify;
 
 use std::time::Duration;
 
-use primacy_plan::{Plan, PlannedStep, Step};
+use primacy_plan::{OperationKind, Plan, PlannedStep, Step};
 use primacy_types::{Address, Millis};
 use serde_json::Value;
 
@@ -66,6 +66,11 @@ pub(crate) async fn perform(
             apply::level(cluster, server, from, until, limit).await
         }
         Step::AttachAckers { source, replicas, needed } => {
+            // Writes are blocked while a switchover waits for them.
+            let limit = match plan.kind {
+                OperationKind::Switchover => limit.min(cluster.policy.timing.switchover_limit),
+                _ => limit,
+            };
             attach::attach(cluster, source, replicas, *needed, limit).await
         }
         Step::BlockWrites { server, grace } => block::block(cluster, server, *grace, limit).await,

@@ -12,7 +12,10 @@ use crate::{Cluster, steps};
 /// returned.
 pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
     let mut failed = Vec::new();
-    for at in (0..operation.begun.len()).rev() {
+    // The blocked primary first: nobody else was opened, and writes wait for it.
+    let blocked = blocked(operation).await;
+    let rest = (0..operation.begun.len()).rev().filter(|at| Some(*at) != blocked);
+    for at in blocked.into_iter().chain(rest.collect::<Vec<_>>()) {
         let begun = operation.begun[at].clone();
         if begun.undone || !begun.started {
             continue;
@@ -35,6 +38,25 @@ pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+/// Which of the steps that were begun blocked the primary.
+async fn blocked(operation: &Operation<'_>) -> Option<usize> {
+    for (at, begun) in operation.begun.iter().enumerate() {
+        let planned = planned(operation, begun.generation, begun.index).await;
+        if matches!(planned.map(|p| p.step), Some(Step::BlockWrites { .. })) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Whether the primary that was blocked is still to be opened again.
+pub(crate) async fn is_blocked(operation: &Operation<'_>) -> bool {
+    match blocked(operation).await {
+        Some(at) => operation.begun[at].started && !operation.begun[at].undone,
+        None => false,
+    }
 }
 
 async fn planned(operation: &Operation<'_>, generation: u32, index: usize) -> Option<PlannedStep> {

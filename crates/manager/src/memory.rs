@@ -3,7 +3,7 @@
 
 use primacy_types::{
     Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, FenceRung, GtidSet, Moment,
-    ProcessState, ServerFacts, ServerObservation,
+    ProcessState, ReceiverState, ServerFacts, ServerObservation,
 };
 
 /// What a receiver had at a look; a difference means that something came.
@@ -40,11 +40,15 @@ impl Memory {
     /// The server answered a look that was begun at `asked`.
     pub(crate) fn answered(
         &mut self,
-        facts: ServerFacts,
+        mut facts: ServerFacts,
         channel: &str,
         asked: Moment,
         now: Moment,
     ) {
+        let runs = facts.channel(channel).is_some_and(|c| c.receiver == ReceiverState::Running);
+        if !runs && let Some(before) = &self.observation.facts {
+            facts.semi_sync.replica_active = before.semi_sync.replica_active;
+        }
         let received = facts.channel(channel).map(Received::of);
         if let Some((before, had)) = &self.last
             && had.is_some()

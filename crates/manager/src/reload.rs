@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
 use crate::service::{Clusters, Supervised};
-use crate::setup::{self, Locking, Shared};
+use crate::setup::{self, Locking, Secrets, Shared};
 use crate::supervisor::Supervisor;
 
 /// How long the lock of a cluster is waited for at the start.
@@ -25,6 +25,7 @@ const FINISH: Duration = Duration::from_secs(30);
 
 struct Running {
     config: ClusterConfig,
+    secrets: Secrets,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -49,7 +50,7 @@ impl Fleet {
     /// If a secret cannot be read, or another manager holds the lock of a cluster.
     pub(crate) async fn start(&mut self, config: &Config) -> Result<(), ManagerError> {
         for cluster in config.clusters.values() {
-            self.start_one(cluster)?;
+            self.start_one(cluster, Secrets::read(cluster)?)?;
         }
         for name in config.clusters.keys() {
             self.see_lock(name.as_str()).await?;
@@ -71,35 +72,45 @@ impl Fleet {
         }
     }
 
-    fn start_one(&mut self, config: &ClusterConfig) -> Result<(), ManagerError> {
+    fn start_one(&mut self, config: &ClusterConfig, secrets: Secrets) -> Result<(), ManagerError> {
         let name = config.name.to_string();
-        let watched = Arc::new(setup::watch(config, &self.shared, Locking::Take)?);
+        let watched = Arc::new(setup::watch(config, &secrets, &self.shared, Locking::Take)?);
         let stop = CancellationToken::new();
         let (handle, task) =
             Supervisor::start(Arc::clone(&watched), Arc::clone(&self.brake), stop.clone());
         self.clusters.set(name.clone(), Supervised { watched, handle });
-        self.running.insert(name, Running { config: config.clone(), stop, task });
+        self.running.insert(name, Running { config: config.clone(), secrets, stop, task });
         Ok(())
     }
 
-    /// Takes over a changed configuration.
+    /// Takes over a changed configuration, changed passwords included.
     ///
     /// # Errors
-    /// If a changed cluster could not be started; the others are as the new configuration says.
+    /// If a password cannot be read: then nothing is changed. If a changed cluster could not be
+    /// started: the others are as the new configuration says.
     pub(crate) async fn change(&mut self, config: &Config) -> Result<(), ManagerError> {
+        let mut wanted = BTreeMap::new();
+        for cluster in config.clusters.values() {
+            wanted.insert(cluster.name.to_string(), (cluster, Secrets::read(cluster)?));
+        }
+        let same = |name: &String, running: &Running| {
+            wanted.get(name).is_some_and(|(cluster, secrets)| {
+                **cluster == running.config && *secrets == running.secrets
+            })
+        };
         let gone: Vec<String> = self
             .running
             .iter()
-            .filter(|(name, running)| config.clusters.get(name.as_str()) != Some(&running.config))
+            .filter(|(name, running)| !same(name, running))
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
             self.stop_one(&name).await;
         }
         let mut result = Ok(());
-        for cluster in config.clusters.values() {
-            if !self.running.contains_key(cluster.name.as_str()) {
-                let started = self.start_one(cluster);
+        for (name, (cluster, secrets)) in wanted {
+            if !self.running.contains_key(&name) {
+                let started = self.start_one(cluster, secrets);
                 if result.is_ok() {
                     result = started;
                 }

@@ -144,6 +144,7 @@ pub(crate) fn failover_request(order: FailoverOrder) -> Result<FailoverRequest, 
         accept_loss: order.accept_loss,
         by_person: true,
         excluded: Vec::new(),
+        failed_donors: Vec::new(),
     })
 }
 

@@ -9,6 +9,7 @@ use primacy_exec::{Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, Replica
 use primacy_store::Store;
 use primacy_types::{Address, Epoch, Millis, Moment};
 use primacy_wire::{ConnectOptions, TlsMode};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::ManagerError;
 use crate::load::secret;
@@ -46,9 +47,32 @@ pub(crate) struct Shared {
     pub(crate) holder: Holder,
 }
 
+/// The passwords of a cluster's accounts.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    manager: SecretString,
+    replication: SecretString,
+}
+
+impl Secrets {
+    /// Reads them where the configuration says.
+    pub(crate) fn read(config: &ClusterConfig) -> Result<Self, ManagerError> {
+        let manager = secret(&config.accounts.manager)?;
+        Ok(Self { manager, replication: secret(&config.accounts.replication)? })
+    }
+}
+
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Self) -> bool {
+        self.manager.expose_secret() == other.manager.expose_secret()
+            && self.replication.expose_secret() == other.replication.expose_secret()
+    }
+}
+
 /// Starts to watch a cluster.
 pub(crate) fn watch(
     config: &ClusterConfig,
+    secrets: &Secrets,
     shared: &Shared,
     locking: Locking,
 ) -> Result<Watched, ManagerError> {
@@ -57,7 +81,7 @@ pub(crate) fn watch(
     let template = ConnectOptions {
         address: Address::new("", 0),
         user: config.accounts.manager.user.clone(),
-        password: secret(&config.accounts.manager)?,
+        password: secrets.manager.clone(),
         tls: tls_mode(&config.tls),
         connect_timeout: policy.timing.connect_timeout.as_duration(),
         database: None,
@@ -66,7 +90,7 @@ pub(crate) fn watch(
     };
     let replication = ReplicationAccount {
         user: config.accounts.replication.user.clone(),
-        password: secret(&config.accounts.replication)?,
+        password: secrets.replication.clone(),
         tls: config.tls != TlsConfig::Off,
     };
     let links = Arc::new(Links::new(template));

@@ -21,7 +21,7 @@ use crate::cluster::adopt;
 use crate::daemon::shared;
 use crate::load::load_config;
 use crate::service::{self, dry_run, failover_request, from_store, no_such_cluster, refused};
-use crate::setup::{self, Locking, Shared, Watched};
+use crate::setup::{self, Locking, Secrets, Shared, Watched};
 
 /// How long the first look at all servers may take.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -94,7 +94,7 @@ impl Standalone {
         }
         let snapshot = acting.cluster.eyes.remembered();
         let report =
-            start(&acting.cluster, &snapshot, request, amendments).await.map_err(refused)?;
+            start(&acting.cluster, &snapshot, request, amendments.into()).await.map_err(refused)?;
         Ok(Answer::Done { report })
     }
 }
@@ -106,7 +106,7 @@ async fn watch(
     shared: &Shared,
     locking: Locking,
 ) -> Result<Arc<Watched>, ManagerError> {
-    let watched = Arc::new(setup::watch(config, shared, locking)?);
+    let watched = Arc::new(setup::watch(config, &Secrets::read(config)?, shared, locking)?);
     let eyes = &watched.cluster.eyes;
     eyes.look(FIRST_LOOK).await;
     // A second look shows what has moved, and is needed to tell a silent primary from a slow one.

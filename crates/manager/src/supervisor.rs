@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use primacy_exec::{OperationError, Report, Request, repoint_stray, resume, start};
+use primacy_exec::{Control, OperationError, Report, Request, repoint_stray, resume, start};
 use primacy_plan::{
     Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose, errant_of,
     managed_source,
@@ -168,7 +168,13 @@ impl Supervisor {
             }
             Decision::Reopen { primary } => {
                 self.say(Level::Warning, diagnosis.sentence());
-                self.act(&snapshot, Request::Reopen(primary)).await;
+                let snapshot = self.watched.cluster.eyes.look(FRESH).await;
+                let again = decide(&snapshot, &diagnose(&snapshot));
+                let all_tried =
+                    snapshot.servers.values().all(|s| s.contact != primacy_types::Contact::Untried);
+                if all_tried && again == (Decision::Reopen { primary: primary.clone() }) {
+                    self.act(&snapshot, Request::Reopen(primary), None).await;
+                }
                 false
             }
             Decision::CloseIntruders { servers } => {
@@ -210,8 +216,11 @@ impl Supervisor {
         self.set_busy(Some("resumed operation"));
         let amendments = self.handle.amendments.subscribe();
         let cluster = Arc::clone(&self.watched.cluster);
-        let result = resume(&cluster, &record, amendments).await;
+        let result = Box::pin(resume(&cluster, &record, amendments.into())).await;
         self.set_busy(None);
+        if let Err(error) = &result {
+            self.say(Level::Alarm, error.to_string());
+        }
         self.after(result.as_ref().map(|r| r.kind.word()), true).await;
     }
 
@@ -226,12 +235,17 @@ impl Supervisor {
             self.not_before = Some(Instant::now() + AGAIN);
             return;
         };
-        self.act(snapshot, Request::Failover(FailoverRequest::default())).await;
-        drop(permit);
+        let request = Request::Failover(FailoverRequest::default());
+        self.act(snapshot, request, Some(Box::new(permit))).await;
     }
 
-    async fn act(&mut self, snapshot: &ClusterSnapshot, request: Request) {
-        let result = self.operate(snapshot, request).await;
+    async fn act(
+        &mut self,
+        snapshot: &ClusterSnapshot,
+        request: Request,
+        permit: Option<Box<dyn Send + Sync>>,
+    ) {
+        let result = self.operate(snapshot, request, permit).await;
         self.after(result.as_ref().map(|r| r.kind.word()), true).await;
         if let Err(error) = result {
             self.say(Level::Alarm, error.to_string());
@@ -241,7 +255,7 @@ impl Supervisor {
     async fn obey(&mut self, order: Order) {
         let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
         let snapshot = self.watched.cluster.eyes.look(limit).await;
-        let result = self.operate(&snapshot, order.request).await;
+        let result = self.operate(&snapshot, order.request, None).await;
         self.after(result.as_ref().map(|r| r.kind.word()), false).await;
         let _ = order.done.send(result);
     }
@@ -250,12 +264,14 @@ impl Supervisor {
         &mut self,
         snapshot: &ClusterSnapshot,
         request: Request,
+        permit: Option<Box<dyn Send + Sync>>,
     ) -> Result<Report, OperationError> {
         self.end_repair().await;
         self.set_busy(Some(request.kind().word()));
         let amendments = self.handle.amendments.subscribe();
         let cluster = Arc::clone(&self.watched.cluster);
-        let result = start(&cluster, snapshot, request, amendments).await;
+        let control = Control { amendments, permit };
+        let result = Box::pin(start(&cluster, snapshot, request, control)).await;
         self.set_busy(None);
         result
     }
@@ -365,15 +381,20 @@ fn stray(snapshot: &ClusterSnapshot) -> Option<(Address, Address)> {
     Some((server.clone(), primary.clone()))
 }
 
-/// The primary on record is read-only and replicates from the only server that accepts writes.
+/// A person moved the role: the primary on record is dead or read-only, and the only server that
+/// accepts writes is one that it replicates from, or one that replicates from nobody and has all
+/// that any live server has.
 fn moved_by_a_person(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Option<Address> {
     let recorded = snapshot.primary.as_ref()?;
-    if snapshot.live(recorded)?.writable() {
+    let mut writable = snapshot.all_live().filter(|(_, f)| f.writable());
+    let (one, facts) = writable.next()?;
+    if writable.next().is_some() || one == recorded {
         return None;
     }
-    let Diagnosis::SeveralWritable { writable, .. } = diagnosis else { return None };
-    match writable.as_slice() {
-        [one] if descends_from(snapshot, recorded, one) => Some(one.clone()),
-        _ => None,
+    if !matches!(diagnosis, Diagnosis::SeveralWritable { .. } | Diagnosis::PrimaryDead { .. }) {
+        return None;
     }
+    let promoted = facts.channel(&snapshot.policy.channel).is_none()
+        && snapshot.all_live().all(|(_, other)| facts.executed.covers(&other.executed));
+    (promoted || descends_from(snapshot, recorded, one)).then(|| one.clone())
 }

@@ -154,12 +154,16 @@ fn enough_ackers(
     ))
 }
 
-/// Whether a replica still received events or heartbeats when the primary was last seen.
+/// Whether a replica still received events or heartbeats when the primary was last seen, and
+/// acknowledged while it did.
 fn was_connected(
     snapshot: &ClusterSnapshot,
     replica: &ServerObservation,
     primary: &ServerObservation,
 ) -> bool {
+    if !replica.facts.as_ref().is_some_and(|f| f.semi_sync.replica_active) {
+        return false;
+    }
     let channel = replica.facts.as_ref().and_then(|f| f.channel(&snapshot.policy.channel));
     let Some(period) = channel.and_then(|c| c.heartbeat_period) else { return false };
     let silence = Millis(period.0 + period.0 / 2) + snapshot.policy.timing.ping_interval.times(2);

@@ -83,6 +83,20 @@ pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
                 true,
             );
         }
+        // The primary on record is read-only and lacks what the only writer has: closing that one
+        // would end the service and lose sight of the newer history.
+        Diagnosis::SeveralWritable { primary: Some(primary), writable }
+            if only_writer_has_more(snapshot, primary, writable) =>
+        {
+            return nothing(
+                format!(
+                    "{}, and has transactions that the former lacks: somebody promoted it. Look at \
+                     both, then make the wrong one follow the right one",
+                    diagnosis.sentence()
+                ),
+                true,
+            );
+        }
         Diagnosis::SeveralWritable { primary: Some(primary), writable } => {
             Decision::CloseIntruders {
                 servers: writable.iter().filter(|w| *w != primary).cloned().collect(),
@@ -158,6 +172,21 @@ fn writers_besides(snapshot: &ClusterSnapshot, primary: &Address) -> Result<Vec<
 fn followed(snapshot: &ClusterSnapshot, primary: &Address, writable: &[Address]) -> bool {
     match writable {
         [one] => one != primary && topology::descends_from(snapshot, primary, one),
+        _ => false,
+    }
+}
+
+/// The primary on record is closed, and the one server that accepts writes has more than it.
+fn only_writer_has_more(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    writable: &[Address],
+) -> bool {
+    let [one] = writable else { return false };
+    match (snapshot.live(primary), snapshot.live(one)) {
+        (Some(recorded), Some(writer)) => {
+            one != primary && !recorded.executed.covers(&writer.executed)
+        }
         _ => false,
     }
 }

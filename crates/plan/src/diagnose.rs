@@ -79,9 +79,7 @@ fn read_only(snapshot: &ClusterSnapshot, primary: &Address, facts: &ServerFacts)
     let ahead = snapshot
         .all_live()
         .filter(|(a, f)| {
-            *a != primary
-                && topology::descends_from(snapshot, a, primary)
-                && !facts.executed.covers(&f.holds(&snapshot.policy.channel))
+            *a != primary && !facts.executed.covers(&f.holds(&snapshot.policy.channel))
         })
         .map(|(a, _)| a.clone())
         .collect();

@@ -54,15 +54,14 @@ pub(crate) fn levelling(
     while !has.covers(&all) {
         let best = members(snapshot, primary)
             .filter(|(a, f)| {
-                *a != winner && why_not_giving(snapshot, primary, a, f, &has).is_none()
+                *a != winner
+                    && !avoid.contains(a)
+                    && why_not_giving(snapshot, primary, a, f, &has).is_none()
             })
             .filter_map(|(a, _)| Some((a, counted(snapshot, primary, a)?)))
             .map(|(a, holds)| (holds.count_beyond(&has), a, holds))
             .filter(|(more, ..)| *more > 0)
-            .max_by(|(n, a, _), (m, b, _)| {
-                // Not to be avoided, then the most, then the first by address.
-                avoid.contains(b).cmp(&avoid.contains(a)).then(n.cmp(m)).then(b.cmp(a))
-            });
+            .max_by(|(n, a, _), (m, b, _)| n.cmp(m).then(b.cmp(a)));
         let Some((_, donor, holds)) = best else {
             break;
         };
@@ -76,7 +75,10 @@ pub(crate) fn levelling(
             found.stuck.push(format!(
                 "{address} holds {} and cannot pass it on ({})",
                 only_here.join(", "),
-                why.unwrap_or_else(|| "nobody can fetch it".to_owned())
+                why.unwrap_or_else(|| match avoid.contains(address) {
+                    true => "it failed to in this operation".to_owned(),
+                    false => "nobody can fetch it".to_owned(),
+                })
             ));
         }
         if holdings::unnamed_backlog(facts, &snapshot.policy.channel)

@@ -37,7 +37,7 @@ pub(crate) fn elect(
     };
     let mut best = None;
     for winner in order {
-        let found = levelling(snapshot, old, &winner, &request.excluded);
+        let found = levelling(snapshot, old, &winner, &request.failed_donors);
         if found.stuck.is_empty() {
             return Ok(Election { winner, donors: found.donors });
         }

@@ -36,6 +36,9 @@ pub struct FailoverRequest {
     /// Servers that have already failed in this operation: no candidates, and asked to give others
     /// what they lack only if nobody else can.
     pub excluded: Vec<Address>,
+    /// Servers that have already failed to give in this operation what they hold.
+    #[serde(default)]
+    pub failed_donors: Vec<Address>,
 }
 
 /// How far the failover is when the plan is made.

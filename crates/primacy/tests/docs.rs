@@ -12,7 +12,7 @@ fn root() -> PathBuf {
 fn is_current(page: &str, wanted: &str) {
     let path = root().join(page);
     if std::env::var_os("PRIMACY_UPDATE_DOCS").is_some() {
-        std::fs::write(&path, wanted).unwrap();
+        std::fs::write(&path, wanted).expect("the page can be written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

@@ -241,7 +241,8 @@ pub struct SemiSyncStatus {
     pub source_active: bool,
     /// Enabled for the role of replica.
     pub replica_enabled: bool,
-    /// The receiver acknowledges now (`Rpl_semi_sync_replica_status`).
+    /// The receiver acknowledges (`Rpl_semi_sync_replica_status`), or did when it last ran: a
+    /// replica that lost its source no longer says so.
     pub replica_active: bool,
     /// Replicas that acknowledge.
     pub clients: u32,

@@ -7,11 +7,11 @@ const A: &str = "11111111-1111-1111-1111-111111111111";
 const B: &str = "22222222-2222-2222-2222-222222222222";
 
 fn mysql(text: &str) -> MySqlGtidSet {
-    text.parse().unwrap()
+    text.parse().expect("a GTID set")
 }
 
 fn mariadb(text: &str) -> MariaDbGtidPos {
-    text.parse().unwrap()
+    text.parse().expect("a GTID set")
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn facts() -> String {
         "{cores} cores ({}){}, Linux {}",
         field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".into()),
         memory.unwrap_or_default(),
-        kernel.trim()
+        kernel.trim().split('-').next().unwrap_or_default()
     )
 }
 

@@ -21,31 +21,35 @@ pub(super) async fn attach(
     let none = Before::default();
     let mut moves: FuturesUnordered<_> =
         replicas.iter().map(|replica| point(cluster, replica, source, limit, &none)).collect();
-    let mut failed = Vec::new();
-    let end = tokio::time::Instant::now() + limit.as_duration();
-    loop {
-        let seen = clients(cluster, source, limit).await?;
-        if seen >= u32::from(needed) {
-            return Ok(format!("{seen} replica(s) acknowledge to {source}"));
-        }
-        if tokio::time::Instant::now() >= end {
-            let what = if failed.is_empty() {
-                format!("only {seen} of {needed} semi-sync replicas are attached")
-            } else {
-                format!(
-                    "only {seen} of {needed} semi-sync replicas are attached: {}",
-                    failed.join("; ")
-                )
-            };
-            return Err(StepError::Stalled { server: source.clone(), what, limit });
-        }
-        tokio::select! {
-            Some(result) = moves.next() => {
-                if let Err(error) = result {
-                    failed.push(error.to_string());
-                }
+    // Counting and moving take turns on the source's control connection, so both must go on.
+    let counting = async {
+        loop {
+            let seen = clients(cluster, source, limit).await?;
+            if seen >= u32::from(needed) {
+                return Ok::<u32, StepError>(seen);
             }
-            () = tokio::time::sleep(POLL) => {}
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::pin!(counting);
+    let end = tokio::time::sleep(limit.as_duration());
+    tokio::pin!(end);
+    let mut failed = Vec::new();
+    loop {
+        tokio::select! {
+            seen = &mut counting => {
+                return Ok(format!("{} replica(s) acknowledge to {source}", seen?));
+            }
+            Some(moved) = moves.next(), if !moves.is_empty() => {
+                failed.extend(moved.err().map(|error| error.to_string()));
+            }
+            () = &mut end => {
+                let mut what = format!("fewer than {needed} semi-sync replicas are attached");
+                if !failed.is_empty() {
+                    what = format!("{what}: {}", failed.join("; "));
+                }
+                return Err(StepError::Stalled { server: source.clone(), what, limit });
+            }
         }
     }
 }

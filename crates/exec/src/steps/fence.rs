@@ -90,14 +90,14 @@ pub(crate) async fn make_sure_it_is_closed(
     let limit = cluster.policy.timing.statement_limit;
     match close_by_sql(cluster, server).await {
         Ok(()) => Ok(()),
+        Err(_) if cluster.hosts.of(server).is_some() => {
+            fence(cluster, server, Some(FenceRung::Local), limit, &Value::Null).await.map(|_| ())
+        }
         // Nothing listens there: it comes back read-only or is set so on sight.
         Err(StepError::Server { source, .. })
             if matches!(*source, primacy_wire::WireError::Refused { .. }) =>
         {
             Ok(())
-        }
-        Err(_) if cluster.hosts.of(server).is_some() => {
-            fence(cluster, server, Some(FenceRung::Local), limit, &Value::Null).await.map(|_| ())
         }
         Err(error) => Err(error),
     }

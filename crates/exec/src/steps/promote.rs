@@ -1,5 +1,7 @@
 //! Making a replica the primary: no source any more, its reign on record, writable last.
 
+use std::time::Duration;
+
 use primacy_probe::{Dialect, Threads};
 use primacy_types::{Address, Epoch, Millis};
 use primacy_wire::WireError;
@@ -8,6 +10,9 @@ use crate::error::StepError;
 use crate::journal::record_primary;
 use crate::links::Link;
 use crate::{Cluster, look};
+
+/// Limit of the look at all servers just before one is opened.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// Ends replication on the managed channel and forgets its configuration. Refuses while anything
 /// received is not applied: forgetting would drop it.
@@ -60,7 +65,13 @@ pub(super) async fn record(
             .to(server, limit.as_duration())
             .await
             .map_err(StepError::at(server, "writing the epoch"))?;
-        write_epoch(cluster, &mut link, epoch, limit).await.map_err(at)?;
+        match write_epoch(cluster, &mut link, epoch, limit).await {
+            // The store has the epoch: a missing privilege must not keep the cluster closed.
+            Err(error @ (WireError::Server { .. } | WireError::AccessDenied { .. })) => {
+                return Ok(format!("NOT WRITTEN to primacy.epoch: {error}"));
+            }
+            other => other.map_err(at)?,
+        }
     }
     Ok(String::new())
 }
@@ -105,6 +116,11 @@ pub(super) async fn open(
     cluster.leases.grant(&cluster.name, server, epoch).await.map_err(|refused| {
         StepError::impossible(server, format!("it may not be opened: {refused}"))
     })?;
+    // Whatever happened since the plan was made: nobody else may accept writes now.
+    let seen = cluster.eyes.look(LAST_LOOK).await;
+    for (other, _) in seen.all_live().filter(|(a, f)| *a != server && f.writable()) {
+        super::close_by_sql(cluster, other).await?;
+    }
     let mut link =
         cluster.links.to(server, limit.as_duration()).await.map_err(at("connecting to open it"))?;
     let dialect = link.dialect();

@@ -86,16 +86,21 @@ pub(crate) async fn start_receivers(
     before: &Value,
     limit: Millis,
 ) -> Result<(), StepError> {
-    let doing = "starting the receiver again";
+    let mut first = Ok(());
     for server in before.as_array().into_iter().flatten().filter_map(Value::as_str) {
         let Ok(server) = server.parse::<Address>() else { continue };
-        let mut link = cluster
-            .links
-            .to(&server, limit.as_duration())
-            .await
-            .map_err(StepError::at(&server, doing))?;
-        let sql = link.dialect().start(Threads::Receiver, &cluster.policy.channel);
-        link.execute(&sql, limit.as_duration()).await.map_err(StepError::at(&server, doing))?;
+        let started = start(cluster, &server, limit).await;
+        if first.is_ok() {
+            first = started;
+        }
     }
+    first
+}
+
+async fn start(cluster: &Cluster, server: &Address, limit: Millis) -> Result<(), StepError> {
+    let at = |e| StepError::at(server, "starting the receiver again")(e);
+    let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at)?;
+    let sql = link.dialect().start(Threads::Receiver, &cluster.policy.channel);
+    link.execute(&sql, limit.as_duration()).await.map_err(at)?;
     Ok(())
 }

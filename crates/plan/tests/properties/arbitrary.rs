@@ -77,6 +77,7 @@ pub(crate) fn failovers() -> impl Strategy<Value = FailoverRequest> {
             accept_loss: force && accept,
             by_person: force,
             excluded: excluded.into_iter().map(addr).collect(),
+            failed_donors: Vec::new(),
         }
     })
 }
