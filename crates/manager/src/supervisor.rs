@@ -398,3 +398,42 @@ fn moved_by_a_person(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Optio
         && snapshot.all_live().all(|(_, other)| facts.executed.covers(&other.executed));
     (promoted || descends_from(snapshot, recorded, one)).then(|| one.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use primacy_plan::testing::{World, addr, cluster, pos};
+
+    fn moved(world: &World) -> Option<Address> {
+        moved_by_a_person(&world.snapshot, &diagnose(&world.snapshot))
+    }
+
+    /// Somebody promoted b by hand while the primary was dead, and applications write there.
+    fn promoted_by_hand() -> World {
+        let mut world = cluster(["a", "b", "c"]).primary_killed();
+        let b = world.facts("b");
+        b.channels.clear();
+        b.read_only = false;
+        b.executed = pos("0-2-150");
+        world
+    }
+
+    #[test]
+    fn a_server_that_a_person_promoted_is_put_on_record_while_the_old_primary_is_dead() {
+        assert_eq!(moved(&promoted_by_hand()), Some(addr("b")));
+    }
+
+    #[test]
+    fn a_replica_that_was_only_made_writable_is_not_the_new_primary() {
+        let mut world = cluster(["a", "b", "c"]).primary_killed();
+        world.facts("b").read_only = false;
+        assert_eq!(moved(&world), None);
+    }
+
+    #[test]
+    fn a_writable_server_that_lacks_what_another_has_is_not_the_new_primary() {
+        let mut world = promoted_by_hand();
+        world.facts("c").executed = pos("0-1-160");
+        assert_eq!(moved(&world), None);
+    }
+}

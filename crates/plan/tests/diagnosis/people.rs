@@ -135,6 +135,15 @@ pub(crate) fn two_writers_and_brakes() -> Vec<Case> {
             "alarm",
         ),
         (
+            "back read-only, after somebody promoted b by hand and applications wrote there",
+            with(writable(read_only_primary(20)), |w| {
+                w.facts("b").channels.clear();
+                w.facts("b").executed = pos("0-2-150");
+            }),
+            "several-writable",
+            "alarm",
+        ),
+        (
             "dead, cluster paused",
             with(three().primary_killed(), |w| w.snapshot.paused = true),
             "primary-dead",
