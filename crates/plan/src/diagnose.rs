@@ -4,6 +4,8 @@
 //! wrong password, no free connection, a restart, a cut between the manager and the primary
 //! alone) has a variant of its own and never leads to a failover.
 
+use std::collections::BTreeSet;
+
 use primacy_types::{
     Address, ClusterSnapshot, Contact, ContactFailure, Millis, Moment, OnCleanShutdown,
     ProcessState, ServerFacts,
@@ -142,6 +144,9 @@ fn failing(
     if answering * 2 < others || (others > 0 && answering == 0) {
         return Diagnosis::ManagerIsolated { answering, of: others + 1 };
     }
+    if !refused && sees_a_minority_of_sites(snapshot) {
+        return Diagnosis::ManagerIsolated { answering, of: others + 1 };
+    }
     if *last == ContactFailure::ShuttingDown || witness::told_of_shutdown(snapshot, &primary, since)
     {
         return stopped(snapshot, primary, since, evidence);
@@ -194,6 +199,20 @@ fn stopped(
         }
         dead_at => Diagnosis::PrimaryStopped { primary, since, dead_at },
     }
+}
+
+/// Every server that answers stands in a site, and these sites together have no more than half of
+/// the servers: the cut may be around them, and the others may see a living primary.
+fn sees_a_minority_of_sites(snapshot: &ClusterSnapshot) -> bool {
+    let site = |server: &Address| snapshot.policy.server(server).site;
+    let answering: Option<BTreeSet<String>> =
+        snapshot.all_live().map(|(server, _)| site(server)).collect();
+    let Some(answering) = answering.filter(|sites| !sites.is_empty()) else { return false };
+    if !snapshot.servers.keys().any(|s| site(s).is_none_or(|name| !answering.contains(&name))) {
+        return false;
+    }
+    let within = |server: &&Address| site(server).is_some_and(|name| answering.contains(&name));
+    snapshot.servers.keys().filter(within).count() * 2 <= snapshot.servers.len()
 }
 
 /// The process runs and its port is closed: it starts, or recovers after a crash.

@@ -6,6 +6,16 @@ use primacy_types::{Contact, ProcessState};
 
 use crate::{Case, hung, pair, reconnect_answered, three, with};
 
+/// Three servers in these sites.
+fn sites(names: [&str; 3]) -> World {
+    with(three(), |w| {
+        for (server, site) in ["a", "b", "c"].into_iter().zip(names) {
+            let policy = &mut w.snapshot.policy.servers;
+            policy.entry(addr(server)).or_default().site = Some(site.to_owned());
+        }
+    })
+}
+
 pub(crate) fn nothing_is_wrong_or_little() -> Vec<Case> {
     let lag = |w: &mut World| {
         w.channel("b").applier_running = false;
@@ -168,6 +178,35 @@ pub(crate) fn it_lives() -> Vec<Case> {
                 .failing("c", Silent, 9000, 18),
             "manager-isolated",
             "alarm",
+        ),
+        (
+            "silent, and only a site with one of three servers can be seen",
+            sites(["here", "here", "far"])
+                .failing("a", Silent, 9000, 18)
+                .failing("b", Silent, 9000, 18)
+                .quiet("c", 9200),
+            "manager-isolated",
+            "alarm",
+        ),
+        (
+            "silent, and the site with two of three servers can be seen",
+            sites(["here", "here", "far"])
+                .failing("a", Silent, 9000, 18)
+                .failing("c", Silent, 9000, 18)
+                .quiet("b", 9200)
+                .local("a"),
+            "primary-dead",
+            "fail over",
+        ),
+        (
+            "a whole site with the primary is lost, and two other sites can be seen",
+            sites(["one", "two", "three"])
+                .failing("a", Silent, 9000, 18)
+                .quiet("b", 9200)
+                .quiet("c", 9200)
+                .local("a"),
+            "primary-dead",
+            "fail over",
         ),
     ]
 }
