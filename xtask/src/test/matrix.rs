@@ -22,6 +22,15 @@ pub(super) fn page(cases: &[Case], date: &str) -> String {
          empty cell is one that the server cannot have (MySQL 5.6 came without semi-sync, for \
          example).\n\n"
     );
+    let count = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|c| wanted(&c.result)).count();
+    let _ = writeln!(
+        page,
+        "{} tests passed, {} failed, {} were skipped; those without a server's name in theirs are \
+         counted, not listed.\n",
+        count(|result| *result == Outcome::Passed),
+        count(|result| *result == Outcome::Failed),
+        count(|result| matches!(result, Outcome::Skipped(_))),
+    );
     let _ = writeln!(page, "| promise | {} |", servers.join(" | "));
     let _ = writeln!(page, "|---|{}", "---|".repeat(servers.len()));
     for (promise, results) in &rows {
@@ -83,6 +92,7 @@ mod tests {
         ];
         let page = page(&cases, "2026-01-02");
         assert!(page.contains("| nothing is lost | **FAILED** |  |  |  | ok |"), "{page}");
-        assert!(!page.contains("other"));
+        assert!(page.contains("2 tests passed, 1 failed, 0 were skipped"), "{page}");
+        assert!(!page.contains("| other"));
     }
 }
