@@ -169,8 +169,9 @@ impl ServerView {
                 words.push("Writable");
             }
             words.push("Running");
-        } else if server.is_some_and(|s| s.contact.failure().is_some()) {
-            words.push("Down");
+        } else if let Some(failure) = server.and_then(|s| s.contact.failure()) {
+            // A server that answered with a refusal runs: "Down" would send people to the wrong place.
+            words.push(if failure.proves_life() { "Running, Refuses Primacy" } else { "Down" });
         } else {
             words.push("Unknown");
         }
@@ -214,5 +215,21 @@ impl ClusterView {
             servers: snapshot.servers.keys().map(|a| ServerView::of(snapshot, a)).collect(),
             operation: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use primacy_plan::testing::{addr, cluster};
+    use primacy_types::ContactFailure;
+
+    #[test]
+    fn a_server_that_refuses_the_login_is_not_shown_as_down() {
+        let denied = ContactFailure::AccessDenied("Access denied".into());
+        let world = cluster(["a", "b"]).failing("a", denied, 50, 1);
+        assert_eq!(ServerView::of(&world.snapshot, &addr("a")).status, "Running, Refuses Primacy");
+        let world = cluster(["a", "b"]).failing("a", ContactFailure::Refused, 50, 1);
+        assert_eq!(ServerView::of(&world.snapshot, &addr("a")).status, "Down");
     }
 }

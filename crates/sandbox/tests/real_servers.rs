@@ -165,25 +165,25 @@ async fn a_cluster_on_ipv6() {
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mariadb_10_5() {
     a_whole_life("mariadb-10.5", |_| ()).await;
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mariadb_11_8() {
     a_whole_life("mariadb-11.8", |_| ()).await;
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mysql_9_7() {
     a_whole_life("mysql-9.7", |_| ()).await;
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mysql_9_7_with_two_acknowledgements_and_tls() {
     a_whole_life("mysql-9.7", |options| {
         options.name = format!("acks-{}", std::process::id());
@@ -196,7 +196,7 @@ async fn mysql_9_7_with_two_acknowledgements_and_tls() {
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mysql_9_7_without_gtid() {
     a_whole_life("mysql-9.7", |options| {
         options.name = format!("nogtid-{}", std::process::id());
@@ -206,13 +206,13 @@ async fn mysql_9_7_without_gtid() {
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mysql_5_6() {
     a_whole_life("mysql-5.6", |_| ()).await;
 }
 
 #[tokio::test]
-#[ignore = "other versions"]
+#[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
 async fn mysql_5_6_without_gtid() {
     a_whole_life("mysql-5.6", |options| {
         options.name = format!("old-{}", std::process::id());

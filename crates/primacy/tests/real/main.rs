@@ -46,13 +46,13 @@ macro_rules! on_each_server {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "other versions"]
+            #[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
             async fn mariadb_10_5() {
                 on("mariadb-10.5").await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "other versions"]
+            #[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
             async fn mariadb_11_8() {
                 on("mariadb-11.8").await;
             }
@@ -67,7 +67,7 @@ macro_rules! on_mysql_5_6 {
     ($($test:ident),+ $(,)?) => {
         mod mysql_5_6 { $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "other versions"]
+            #[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
             async fn $test() {
                 if primacy_testkit::is_provisioned("mysql-5.6") {
                     Box::pin(super::$test("mysql-5.6")).await;
