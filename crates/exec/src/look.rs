@@ -1,7 +1,7 @@
 //! Looking at one server in the middle of a step.
 
 use primacy_probe::{Depth, observe};
-use primacy_types::{Address, ChannelStatus, GtidSet, Millis, ServerFacts};
+use primacy_types::{Address, ChannelStatus, Millis, ServerFacts, TransactionSet};
 use primacy_wire::WireError;
 
 use crate::Cluster;
@@ -26,7 +26,7 @@ pub(crate) fn channel<'f>(
 }
 
 /// Everything that the server has applied or written.
-pub(crate) async fn executed(link: &mut Link, limit: Millis) -> Result<GtidSet, WireError> {
+pub(crate) async fn executed(link: &mut Link, limit: Millis) -> Result<TransactionSet, WireError> {
     let dialect = link.dialect();
     let rows = link.query(dialect.executed(), limit.as_duration()).await?;
     let address = link.address().clone();

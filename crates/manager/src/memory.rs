@@ -2,15 +2,15 @@
 //! got anything in between.
 
 use primacy_types::{
-    Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, FenceRung, GtidSet, Moment,
-    ProcessState, ReceiverState, ServerFacts, ServerObservation,
+    Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, FenceRung, Moment,
+    ProcessState, ReceiverState, ServerFacts, ServerObservation, TransactionSet,
 };
 
 /// What a receiver had at a look; a difference means that something came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Received {
     heartbeats: Option<u64>,
-    gtids: Option<GtidSet>,
+    gtids: Option<TransactionSet>,
     read: Option<BinlogPosition>,
 }
 

@@ -11,7 +11,7 @@ use primacy_exec::{Clock, Eyes, Links};
 use primacy_probe::Gap;
 use primacy_store::Store;
 use primacy_types::{
-    Address, ClusterSnapshot, Epoch, FenceRung, GtidSet, Moment, Policy, ProcessState,
+    Address, ClusterSnapshot, Epoch, FenceRung, Moment, Policy, ProcessState, TransactionSet,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -38,7 +38,7 @@ pub(crate) struct Record {
 struct Unacknowledged {
     primary: Option<Address>,
     settled: u64,
-    pending: Option<(GtidSet, u64)>,
+    pending: Option<(TransactionSet, u64)>,
 }
 
 struct State {

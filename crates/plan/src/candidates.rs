@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use primacy_types::{
-    Address, ClusterSnapshot, GtidMode, GtidSet, Positioning, Promotion, ServerFacts,
+    Address, ClusterSnapshot, GtidMode, Positioning, Promotion, ServerFacts, TransactionSet,
 };
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,7 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
 pub fn ranked(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<Address> {
     let policy = &snapshot.policy;
     let home = policy.server(primary).site;
-    let empty = GtidSet::MariaDb(primacy_types::MariaDbGtidPos::default());
+    let empty = TransactionSet::MariaDb(primacy_types::MariaDbGtidPos::default());
     let mut candidates: Vec<_> = judge(snapshot, primary)
         .into_iter()
         .filter(|j| j.exclusions.is_empty())

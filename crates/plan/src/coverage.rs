@@ -40,8 +40,7 @@ pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
         };
     };
     let held = holdings::held_by_all(snapshot, primary);
-    let known_missing =
-        old.executed.beyond(&held.unwrap_or_else(|| holdings::nothing(&old.executed)));
+    let known_missing = old.executed.beyond(&held.unwrap_or_else(|| old.executed.nothing()));
     let judged = weak_spot(snapshot, server, old)
         .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err);
     let proved = judged.is_ok() && known_missing.is_empty();

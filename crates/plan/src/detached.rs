@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use primacy_types::{
-    Address, ChannelStatus, ClusterSnapshot, Flavor, GtidMode, GtidSet, Positioning, ReceiverState,
-    ServerFacts,
+    Address, ChannelStatus, ClusterSnapshot, Flavor, GtidMode, Positioning, ReceiverState,
+    ServerFacts, TransactionSet,
 };
 
 use crate::topology;
@@ -72,7 +72,7 @@ fn placeholder(snapshot: &ClusterSnapshot, old: &Address, facts: &ServerFacts) -
         Flavor::MariaDb => Positioning::SlavePos,
         Flavor::MySql => Positioning::AutoPosition,
     };
-    let received: GtidSet = facts.executed.clone();
+    let received: TransactionSet = facts.executed.clone();
     ChannelStatus {
         name: snapshot.policy.channel.clone(),
         source: old.clone(),

@@ -1,6 +1,6 @@
 //! Who can give a winner what it lacks.
 
-use primacy_types::{Address, ClusterSnapshot, GtidSet, ServerFacts};
+use primacy_types::{Address, ClusterSnapshot, ServerFacts, TransactionSet};
 use serde::{Deserialize, Serialize};
 
 use crate::holdings::{self, counted, held_by_all, members};
@@ -12,7 +12,7 @@ pub struct Donor {
     /// Who gives.
     pub server: Address,
     /// Everything that the winner has after this.
-    pub until: GtidSet,
+    pub until: TransactionSet,
 }
 
 /// How far a winner can be brought.
@@ -100,7 +100,7 @@ fn why_not_giving(
     primary: &Address,
     server: &Address,
     facts: &ServerFacts,
-    has: &GtidSet,
+    has: &TransactionSet,
 ) -> Option<String> {
     let channel = &snapshot.policy.channel;
     let Some(status) = facts.channel(channel) else {
@@ -144,7 +144,7 @@ fn received_elsewhere(
     snapshot: &ClusterSnapshot,
     primary: &Address,
     server: &Address,
-    has: &GtidSet,
+    has: &TransactionSet,
 ) -> bool {
     let name = &snapshot.policy.channel;
     let read = |a| snapshot.live_channel(a).and_then(|c| c.read.as_ref());

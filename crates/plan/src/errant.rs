@@ -2,18 +2,18 @@
 //! above it in a chain) wrote itself, and foreign ones, which it got over a channel from outside.
 
 use primacy_types::{
-    Address, ChannelStatus, ClusterSnapshot, GtidSet, GtidSource, MariaDbGtid, MariaDbGtidPos,
-    MySqlGtidSet, ServerFacts,
+    Address, ChannelStatus, ClusterSnapshot, GtidSource, MariaDbGtid, MariaDbGtidPos, MySqlGtidSet,
+    ServerFacts, TransactionSet,
 };
 
-use crate::{holdings, topology};
+use crate::topology;
 
 /// What a server has that the primary did not give it.
 pub(crate) struct Own {
     /// Written by itself or by an intermediate above it.
-    pub(crate) errant: GtidSet,
+    pub(crate) errant: TransactionSet,
     /// Received over another channel from a source outside the cluster.
-    pub(crate) foreign: GtidSet,
+    pub(crate) foreign: TransactionSet,
 }
 
 /// What `server` has that it cannot have received from `primary`, as people read it.
@@ -27,25 +27,31 @@ pub fn errant_of(snapshot: &ClusterSnapshot, primary: &Address, server: &Address
 }
 
 /// The transactions as people read them.
-pub(crate) fn named(own: &GtidSet) -> Vec<String> {
+pub(crate) fn named(own: &TransactionSet) -> Vec<String> {
     match own {
-        GtidSet::MySql(set) if set.is_empty() => Vec::new(),
-        GtidSet::MySql(set) => vec![set.to_string()],
-        GtidSet::MariaDb(last) => last.iter().map(|gtid| gtid.to_string()).collect(),
+        TransactionSet::MySql(set) if set.is_empty() => Vec::new(),
+        TransactionSet::MySql(set) => vec![set.to_string()],
+        TransactionSet::MariaDb(last) => last.iter().map(|gtid| gtid.to_string()).collect(),
+        // Without GTID nobody can tell who wrote what.
+        TransactionSet::UpTo(_) => Vec::new(),
     }
 }
 
 /// Tells a server's own transactions apart.
 pub(crate) fn of(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -> Own {
     let Some(facts) = facts_of(snapshot, server) else {
-        let nothing = GtidSet::MariaDb(MariaDbGtidPos::default());
+        let nothing = TransactionSet::MariaDb(MariaDbGtidPos::default());
         return Own { errant: nothing.clone(), foreign: nothing };
     };
     let case = Case::new(snapshot, primary, server, facts);
     match (&facts.executed, &case.elsewhere) {
-        (GtidSet::MySql(mine), Some(GtidSet::MySql(theirs))) => case.on_mysql(mine, theirs),
-        (GtidSet::MariaDb(mine), Some(GtidSet::MariaDb(theirs))) => case.on_mariadb(mine, theirs),
-        (mine, _) => Own { errant: holdings::nothing(mine), foreign: holdings::nothing(mine) },
+        (TransactionSet::MySql(mine), Some(TransactionSet::MySql(theirs))) => {
+            case.on_mysql(mine, theirs)
+        }
+        (TransactionSet::MariaDb(mine), Some(TransactionSet::MariaDb(theirs))) => {
+            case.on_mariadb(mine, theirs)
+        }
+        (mine, _) => Own { errant: mine.nothing(), foreign: mine.nothing() },
     }
 }
 
@@ -62,9 +68,9 @@ struct Case<'a> {
     /// This server and those between it and the primary: what they write is errant.
     line: Vec<&'a ServerFacts>,
     /// What the primary and the replicas outside this line hold.
-    elsewhere: Option<GtidSet>,
+    elsewhere: Option<TransactionSet>,
     /// What came over the managed channel, if that reads from the primary itself.
-    from_primary: Option<&'a GtidSet>,
+    from_primary: Option<&'a TransactionSet>,
     /// Channels from sources that are none of ours.
     outside: Vec<&'a ChannelStatus>,
 }
@@ -125,13 +131,13 @@ impl<'a> Case<'a> {
             uuid.is_some_and(|u| u.eq_ignore_ascii_case(&source.uuid.to_string()))
         };
         let mut extra = mine.minus(theirs).filtered(|s| !by(self.primary_uuid, s));
-        if let Some(GtidSet::MySql(received)) = self.from_primary {
+        if let Some(TransactionSet::MySql(received)) = self.from_primary {
             extra = extra.minus(received);
         }
         let mut rest = extra.clone();
         for channel in &self.outside {
             rest = rest.filtered(|s| !by(channel.source_uuid.as_deref(), s));
-            if let Some(GtidSet::MySql(received)) = &channel.received {
+            if let Some(TransactionSet::MySql(received)) = &channel.received {
                 rest = rest.minus(received);
             }
         }
@@ -142,11 +148,11 @@ impl<'a> Case<'a> {
             let line = |s: &GtidSource| self.line.iter().any(|f| by(f.server_uuid.as_deref(), s));
             rest = rest.filtered(line);
         }
-        Own { errant: GtidSet::MySql(rest), foreign: GtidSet::MySql(foreign) }
+        Own { errant: TransactionSet::MySql(rest), foreign: TransactionSet::MySql(foreign) }
     }
 
     fn on_mariadb(&self, mine: &MariaDbGtidPos, theirs: &MariaDbGtidPos) -> Own {
-        let last = |set: Option<&GtidSet>, domain| set?.as_mariadb()?.last(domain);
+        let last = |set: Option<&TransactionSet>, domain| set?.as_mariadb()?.last(domain);
         let foreign = |gtid: &MariaDbGtid| {
             last(self.from_primary, gtid.domain).is_none()
                 && self.outside.iter().any(|c| {
@@ -161,8 +167,8 @@ impl<'a> Case<'a> {
         };
         let extra = || mine.ahead_of(theirs);
         Own {
-            errant: GtidSet::MariaDb(extra().filter(errant).collect()),
-            foreign: GtidSet::MariaDb(extra().filter(foreign).collect()),
+            errant: TransactionSet::MariaDb(extra().filter(errant).collect()),
+            foreign: TransactionSet::MariaDb(extra().filter(foreign).collect()),
         }
     }
 }
@@ -202,7 +208,7 @@ mod tests {
     fn on_mysql_the_primarys_own_transactions_are_never_errant() {
         let (p, q) =
             ("11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222");
-        let set = |text: String| GtidSet::MySql(text.parse().unwrap());
+        let set = |text: String| TransactionSet::MySql(text.parse().unwrap());
         let mut world = cluster(["a", "b", "c"]);
         for name in ["a", "b", "c"] {
             world.facts(name).version = ServerVersion::mysql(9, 7, 0);

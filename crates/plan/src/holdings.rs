@@ -2,7 +2,7 @@
 //! in the relay log. Errant transactions and those of outside sources are not missed when nobody
 //! else has them, and are never carried to another server.
 
-use primacy_types::{Address, ClusterSnapshot, GtidSet, MariaDbGtidPos, ServerFacts};
+use primacy_types::{Address, ClusterSnapshot, MariaDbGtidPos, ServerFacts, TransactionSet};
 
 use crate::{errant, topology};
 
@@ -17,7 +17,7 @@ pub(crate) fn members<'a>(
 }
 
 /// Everything that counts on the disks of the reachable replicas; `None` without any.
-pub fn held_by_all(snapshot: &ClusterSnapshot, primary: &Address) -> Option<GtidSet> {
+pub fn held_by_all(snapshot: &ClusterSnapshot, primary: &Address) -> Option<TransactionSet> {
     members(snapshot, primary)
         .filter_map(|(a, _)| counted(snapshot, primary, a))
         .reduce(|all, more| all.union(&more))
@@ -28,7 +28,7 @@ pub(crate) fn counted(
     snapshot: &ClusterSnapshot,
     primary: &Address,
     server: &Address,
-) -> Option<GtidSet> {
+) -> Option<TransactionSet> {
     let facts = snapshot.live(server)?;
     let channel = &snapshot.policy.channel;
     let holds = facts.holds(channel);
@@ -44,26 +44,24 @@ pub(crate) fn counted(
 
 /// `all` without `part`. On MariaDB, where a position implies what came before, a domain of `part`
 /// goes back to where `known` says it is.
-fn without(all: &GtidSet, part: &GtidSet, known: Option<&GtidSet>) -> GtidSet {
+fn without(
+    all: &TransactionSet,
+    part: &TransactionSet,
+    known: Option<&TransactionSet>,
+) -> TransactionSet {
     match (all, part) {
-        (GtidSet::MySql(all), GtidSet::MySql(part)) => GtidSet::MySql(all.minus(part)),
-        (GtidSet::MariaDb(all), GtidSet::MariaDb(part)) => {
-            let known = known.and_then(GtidSet::as_mariadb);
+        (TransactionSet::MySql(all), TransactionSet::MySql(part)) => {
+            TransactionSet::MySql(all.minus(part))
+        }
+        (TransactionSet::MariaDb(all), TransactionSet::MariaDb(part)) => {
+            let known = known.and_then(TransactionSet::as_mariadb);
             let domains = all.iter().filter_map(|gtid| match part.last(gtid.domain) {
                 Some(_) => known.and_then(|k| k.last(gtid.domain)),
                 None => Some(gtid),
             });
-            GtidSet::MariaDb(domains.collect::<MariaDbGtidPos>())
+            TransactionSet::MariaDb(domains.collect::<MariaDbGtidPos>())
         }
         (all, _) => all.clone(),
-    }
-}
-
-/// No transaction at all, of the family of `like`.
-pub(crate) fn nothing(like: &GtidSet) -> GtidSet {
-    match like {
-        GtidSet::MySql(_) => GtidSet::MySql(primacy_types::MySqlGtidSet::default()),
-        GtidSet::MariaDb(_) => GtidSet::MariaDb(MariaDbGtidPos::default()),
     }
 }
 

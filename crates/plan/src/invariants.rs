@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use primacy_types::{
-    Address, ClusterSnapshot, ContactFailure, Epoch, FenceRung, GtidSet, ProcessState, Promotion,
-    ServerFacts,
+    Address, ClusterSnapshot, ContactFailure, Epoch, FenceRung, ProcessState, Promotion,
+    ServerFacts, TransactionSet,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +27,11 @@ struct Simulated<'a> {
     snapshot: &'a ClusterSnapshot,
     writable: BTreeSet<Address>,
     /// What is on each live server's disk.
-    holds: BTreeMap<Address, GtidSet>,
+    holds: BTreeMap<Address, TransactionSet>,
     /// What each live server has applied.
-    applied: BTreeMap<Address, GtidSet>,
+    applied: BTreeMap<Address, TransactionSet>,
     /// What the winner must have when it is opened.
-    everything: Option<GtidSet>,
+    everything: Option<TransactionSet>,
     /// Servers that were waited for: drained, or caught up with the blocked primary.
     settled: BTreeSet<Address>,
     detached: BTreeSet<Address>,
@@ -268,9 +268,9 @@ impl Simulated<'_> {
     /// Whether what `from` has in `of` together with `server`'s own covers `until`.
     fn covers(
         &self,
-        of: &BTreeMap<Address, GtidSet>,
+        of: &BTreeMap<Address, TransactionSet>,
         from: &Address,
-        until: &GtidSet,
+        until: &TransactionSet,
         server: &Address,
     ) -> bool {
         match (of.get(from), self.holds.get(server)) {

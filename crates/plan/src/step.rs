@@ -1,7 +1,7 @@
 //! The steps that plans are made of. A step says what shall be true afterwards; how that is done
 //! on which server is the executor's business. Every step is idempotent.
 
-use primacy_types::{Address, Epoch, FenceRung, GtidSet, Millis};
+use primacy_types::{Address, Epoch, FenceRung, Millis, TransactionSet};
 use serde::{Deserialize, Serialize};
 
 /// One step of a plan.
@@ -35,7 +35,7 @@ pub enum Step {
         /// Who gives, from its own binary log.
         from: Address,
         /// What the receiver has afterwards.
-        until: GtidSet,
+        until: TransactionSet,
     },
     /// These replicas read from the still read-only winner and are seen there as semi-sync
     /// clients, so that its first commit does not block.

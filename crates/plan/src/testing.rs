@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use primacy_types::{
     Address, ChannelStatus, ClusterSnapshot, Contact, ContactFailure, Epoch, FenceRung, GtidMode,
-    GtidSet, Millis, Moment, Policy, Positioning, ReceiverState, SemiSyncPolicy, SemiSyncStatus,
-    ServerFacts, ServerObservation, ServerVersion, WithoutAcker,
+    Millis, Moment, Policy, Positioning, ReceiverState, SemiSyncPolicy, SemiSyncStatus,
+    ServerFacts, ServerObservation, ServerVersion, TransactionSet, WithoutAcker,
 };
 
 /// The moment at which the worlds of tests stand.
@@ -25,8 +25,8 @@ pub fn addr(name: &str) -> Address {
 }
 
 /// A MariaDB GTID position.
-pub fn pos(text: &str) -> GtidSet {
-    GtidSet::MariaDb(text.parse().expect("a GTID position"))
+pub fn pos(text: &str) -> TransactionSet {
+    TransactionSet::MariaDb(text.parse().expect("a GTID position"))
 }
 
 /// The `server_uuid` of the MySQL server with this `server_id` in a test world.
@@ -35,13 +35,13 @@ pub fn uuid(server_id: u32) -> String {
 }
 
 /// A MySQL GTID set, with `server_id`s in place of UUIDs: `1:1-100,2:1-3`.
-pub fn gtids(text: &str) -> GtidSet {
+pub fn gtids(text: &str) -> TransactionSet {
     let entries = text.split(',').filter(|e| !e.is_empty()).map(|entry| {
         let (server, intervals) = entry.split_once(':').expect("server:intervals");
         format!("{}:{intervals}", uuid(server.parse().expect("a server id")))
     });
     let text: Vec<_> = entries.collect();
-    GtidSet::MySql(text.join(",").parse().expect("a GTID set"))
+    TransactionSet::MySql(text.join(",").parse().expect("a GTID set"))
 }
 
 /// A healthy cluster: the first server is the primary, the others replicate from it.

@@ -10,15 +10,16 @@ mod observation;
 mod policy;
 mod position;
 mod time;
+mod transactions;
 mod version;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use fence::FenceRung;
-pub use gtid::{GtidError, GtidSet, GtidSource, MariaDbGtid, MariaDbGtidPos, MySqlGtidSet};
+pub use gtid::{GtidError, GtidSource, MariaDbGtid, MariaDbGtidPos, MySqlGtidSet};
 pub use observation::{
-    ChannelStatus, ClusterSnapshot, Contact, ContactFailure, GtidMode, Positioning, ProcessState,
-    ReceiverState, RegisteredReplica, ReplicationError, SemiSyncStatus, ServerFacts,
-    ServerObservation,
+    BinlogsOnDisk, ChannelStatus, ClusterSnapshot, Contact, ContactFailure, FileAccess, GtidMode,
+    Positioning, ProcessState, ReceiverState, RegisteredReplica, ReplicationError, SemiSyncStatus,
+    ServerFacts, ServerObservation,
 };
 pub use policy::{
     HostAccessKind, OnCleanShutdown, Policy, Promotion, RefuseOrProceed, SemiSyncPolicy,
@@ -26,4 +27,5 @@ pub use policy::{
 };
 pub use position::{BinlogPosition, Epoch};
 pub use time::{Millis, Moment, WallClock};
+pub use transactions::TransactionSet;
 pub use version::{Flavor, ServerVersion, VersionError};

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, BinlogPosition, Epoch, FenceRung, GtidSet, Millis, Moment, Policy, ServerVersion,
+    Address, BinlogPosition, Epoch, FenceRung, Millis, Moment, Policy, ServerVersion,
+    TransactionSet,
 };
 
 /// Why the manager's last attempt to talk to a server failed.
@@ -200,7 +201,7 @@ pub struct ChannelStatus {
     /// Why the applier stopped.
     pub applier_error: Option<ReplicationError>,
     /// What was received over this channel: `Retrieved_Gtid_Set`, `Gtid_IO_Pos`.
-    pub received: Option<GtidSet>,
+    pub received: Option<TransactionSet>,
     /// The source's position up to which events were received.
     pub read: Option<BinlogPosition>,
     /// The source's position up to which events were applied.
@@ -288,12 +289,12 @@ pub struct ServerFacts {
     pub gtid_strict: Option<bool>,
     /// Everything that was applied or written here: `gtid_executed`; MariaDB: the further of
     /// `gtid_binlog_pos` and `gtid_slave_pos` in each domain.
-    pub executed: GtidSet,
+    pub executed: TransactionSet,
     /// What its binary logs can still give: `gtid_binlog_pos` (MariaDB), same as `executed` on
     /// MySQL.
-    pub logged: GtidSet,
+    pub logged: TransactionSet,
     /// What its binary logs no longer hold (`gtid_purged`); `None` on MariaDB.
-    pub purged: Option<GtidSet>,
+    pub purged: Option<TransactionSet>,
     /// End of its binary log.
     pub binlog: Option<BinlogPosition>,
     /// Its replication channels.
@@ -333,7 +334,7 @@ impl ServerFacts {
 
     /// Everything that is on this server's disk: applied, or received and waiting in the relay
     /// log of the channel.
-    pub fn holds(&self, channel: &str) -> GtidSet {
+    pub fn holds(&self, channel: &str) -> TransactionSet {
         match self.channel(channel).and_then(|c| c.received.as_ref()) {
             Some(received) => self.executed.union(received),
             None => self.executed.clone(),
@@ -358,6 +359,62 @@ pub struct ServerObservation {
     pub process: Option<ProcessState>,
     /// The ways in which this server can be fenced now, best first.
     pub fences: Vec<FenceRung>,
+    /// Whether the files of its data directory can be read without it; `None` if that was not
+    /// looked at or there is no access to its host.
+    #[serde(default)]
+    pub files: Option<FileAccess>,
+    /// What its binary logs on disk hold, read after it was fenced.
+    #[serde(default)]
+    pub on_disk: Option<BinlogsOnDisk>,
+}
+
+/// Whether the files of a server can be read on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "files", content = "reason")]
+pub enum FileAccess {
+    /// They can.
+    Readable,
+    /// They cannot, for this reason.
+    Unreadable(String),
+}
+
+impl FileAccess {
+    /// Whether they can be read.
+    pub const fn is_readable(&self) -> bool {
+        matches!(self, Self::Readable)
+    }
+}
+
+/// The binary logs of a server that does not run, as they were read from its disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "binlogs")]
+pub enum BinlogsOnDisk {
+    /// They were read to their end.
+    Read {
+        /// Everything that is complete in them, and what the oldest of them presupposes.
+        holds: TransactionSet,
+        /// The end of the last complete transaction.
+        end: BinlogPosition,
+        /// What stands behind that and makes no whole transaction, as a sentence.
+        incomplete: Option<String>,
+    },
+    /// They cannot be read, for this reason.
+    Unreadable {
+        /// Why, as a sentence.
+        reason: String,
+        /// Trying again may help: the host did not answer in time.
+        passing: bool,
+    },
+}
+
+impl BinlogsOnDisk {
+    /// What they hold, if they could be read.
+    pub const fn holds(&self) -> Option<&TransactionSet> {
+        match self {
+            Self::Read { holds, .. } => Some(holds),
+            Self::Unreadable { .. } => None,
+        }
+    }
 }
 
 impl ServerObservation {
@@ -371,6 +428,8 @@ impl ServerObservation {
             received_at: None,
             process: None,
             fences: Vec::new(),
+            files: None,
+            on_disk: None,
         }
     }
 

@@ -23,6 +23,19 @@ impl BinlogPosition {
         Self { file: file.into(), offset }
     }
 
+    /// How many bytes this place is beyond an earlier one; of a later file, the bytes in that file
+    /// and a round gigabyte (the servers' largest default file) for each file between.
+    pub(crate) fn bytes_beyond(&self, earlier: &Self) -> u64 {
+        let files = match (self.key().0, earlier.key().0) {
+            (Some(a), Some(b)) => a.saturating_sub(b),
+            _ => u64::from(self.file != earlier.file),
+        };
+        match files {
+            0 => self.offset.saturating_sub(earlier.offset),
+            files => files.saturating_mul(1 << 30).saturating_add(self.offset),
+        }
+    }
+
     fn key(&self) -> (Option<u64>, &str) {
         let number = self.file.rsplit_once('.').and_then(|(_, n)| n.parse().ok());
         (number, if number.is_some() { "" } else { &self.file })

@@ -1,6 +1,6 @@
 //! GTID sets as servers print them, and the laws that elections rely on.
 
-use primacy_types::{GtidSet, MariaDbGtidPos, MySqlGtidSet};
+use primacy_types::{MariaDbGtidPos, MySqlGtidSet, TransactionSet};
 use proptest::prelude::*;
 
 const A: &str = "11111111-1111-1111-1111-111111111111";
@@ -56,10 +56,10 @@ fn two_positions_can_each_be_ahead() {
 
 #[test]
 fn families_do_not_mix() {
-    let a = GtidSet::MySql(mysql(&format!("{A}:1")));
-    let b = GtidSet::MariaDb(mariadb("0-1-1"));
+    let a = TransactionSet::MySql(mysql(&format!("{A}:1")));
+    let b = TransactionSet::MariaDb(mariadb("0-1-1"));
     assert!(!a.covers(&b) && !b.covers(&a));
-    assert!(a.covers(&GtidSet::MariaDb(MariaDbGtidPos::default())));
+    assert!(a.covers(&TransactionSet::MariaDb(MariaDbGtidPos::default())));
 }
 
 prop_compose! {

@@ -56,7 +56,7 @@ pub(crate) fn clusters(views: &[ClusterView], look: &Look) -> String {
 mod tests {
     use insta::assert_snapshot;
     use primacy_plan::testing::cluster;
-    use primacy_types::{GtidSet, ServerVersion};
+    use primacy_types::{ServerVersion, TransactionSet};
 
     use super::*;
     use crate::look::Charset;
@@ -99,7 +99,7 @@ mod tests {
         world.facts("a").version = ServerVersion::mysql(9, 7, 0);
         let text = "11111111-1111-1111-1111-111111111111:1-100,\
                     22222222-2222-2222-2222-222222222222:1-3";
-        world.facts("a").executed = GtidSet::MySql(text.parse().unwrap());
+        world.facts("a").executed = TransactionSet::MySql(text.parse().unwrap());
         assert_snapshot!(servers(&[view(&world)], &Look::plain()), @"
         ┌────────┬─────────┬──────┬─────────────┬──────────────────┬─────┬─────────────────────────────────────────────┐
         │ Server │ Address │ Port │ Connections │ Status           │ Lag │ GTID                                        │

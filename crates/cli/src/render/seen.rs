@@ -1,8 +1,8 @@
 //! What was last seen of a server, and how long ago.
 
 use primacy_types::{
-    ChannelStatus, ClusterSnapshot, Contact, GtidSet, Moment, ProcessState, ReceiverState,
-    ServerFacts, ServerObservation,
+    ChannelStatus, ClusterSnapshot, Contact, Moment, ProcessState, ReceiverState, ServerFacts,
+    ServerObservation, TransactionSet,
 };
 
 use crate::paint;
@@ -46,7 +46,7 @@ pub(crate) fn lines(snapshot: &ClusterSnapshot, server: &ServerObservation) -> V
     lines
 }
 
-fn gtids(set: &GtidSet) -> String {
+fn gtids(set: &TransactionSet) -> String {
     if set.is_empty() { "no transaction yet".to_owned() } else { set.to_string() }
 }
 

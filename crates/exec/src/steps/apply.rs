@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use primacy_probe::{GtidWait, Threads};
-use primacy_types::{Address, ChannelStatus, GtidSet, Millis, ReceiverState, ServerFacts};
+use primacy_types::{Address, ChannelStatus, Millis, ReceiverState, ServerFacts, TransactionSet};
 
 use super::point::point_for_a_while;
 use super::{Progress, receivers};
@@ -39,7 +39,7 @@ pub(super) async fn level(
     cluster: &Cluster,
     server: &Address,
     from: &Address,
-    until: &GtidSet,
+    until: &TransactionSet,
     limit: Millis,
 ) -> Result<String, StepError> {
     let mut link = open(cluster, server, limit).await?;
@@ -99,7 +99,7 @@ async fn wait_for(
     cluster: &Cluster,
     server: &Address,
     link: &mut Link,
-    target: &GtidSet,
+    target: &TransactionSet,
     limit: Millis,
 ) -> Result<(), StepError> {
     let dialect = link.dialect();
@@ -164,13 +164,13 @@ pub(super) fn start_would_drop(facts: &ServerFacts, status: &ChannelStatus) -> b
 
 /// The part of `target` that is not applied yet: a server that was a primary itself has domains
 /// in its binary log for which MariaDB's wait, which looks at `gtid_slave_pos`, would never end.
-fn what_is_missing(target: &GtidSet, executed: &GtidSet) -> GtidSet {
+fn what_is_missing(target: &TransactionSet, executed: &TransactionSet) -> TransactionSet {
     match (target, executed) {
-        (GtidSet::MariaDb(target), GtidSet::MariaDb(executed)) => {
-            GtidSet::MariaDb(target.ahead_of(executed).collect())
+        (TransactionSet::MariaDb(target), TransactionSet::MariaDb(executed)) => {
+            TransactionSet::MariaDb(target.ahead_of(executed).collect())
         }
-        (GtidSet::MySql(target), GtidSet::MySql(executed)) => {
-            GtidSet::MySql(target.minus(executed))
+        (TransactionSet::MySql(target), TransactionSet::MySql(executed)) => {
+            TransactionSet::MySql(target.minus(executed))
         }
         _ => target.clone(),
     }

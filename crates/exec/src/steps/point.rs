@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use primacy_probe::{ChangeScope, SourceSettings, StartAt, Threads};
 use primacy_types::{
-    Address, ChannelStatus, GtidSet, Millis, Positioning, ReceiverState, ServerFacts,
+    Address, ChannelStatus, Millis, Positioning, ReceiverState, ServerFacts, TransactionSet,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -226,7 +226,12 @@ async fn keep_what_it_received(
     }
 }
 
-async fn source_has(cluster: &Cluster, source: &Address, set: &GtidSet, limit: Millis) -> bool {
+async fn source_has(
+    cluster: &Cluster,
+    source: &Address,
+    set: &TransactionSet,
+    limit: Millis,
+) -> bool {
     let Ok(mut link) = cluster.links.to(source, limit.as_duration()).await else { return false };
     look::executed(&mut link, limit).await.is_ok_and(|executed| executed.covers(set))
 }
@@ -243,7 +248,7 @@ async fn become_a_replica(
 ) -> Result<(), StepError> {
     let doing = "preparing it to replicate";
     if facts.channel(&cluster.policy.channel).is_none()
-        && let GtidSet::MariaDb(executed) = &facts.executed
+        && let TransactionSet::MariaDb(executed) = &facts.executed
         && let Some(sql) = link.dialect().set_gtid_slave_pos(executed)
     {
         link.execute(&sql, limit.as_duration()).await.map_err(StepError::at(server, doing))?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use primacy_types::{
-    ContactFailure, Epoch, FenceRung, GtidMode, GtidSet, HostAccessKind, Millis, Moment,
-    Positioning, Promotion, ReceiverState, RefuseOrProceed, RegisteredReplica, ReplicationError,
-    SemiSyncPolicy, ServerPolicy, ServerVersion, WithoutAcker,
+    ContactFailure, Epoch, FenceRung, GtidMode, HostAccessKind, Millis, Moment, Positioning,
+    Promotion, ReceiverState, RefuseOrProceed, RegisteredReplica, ReplicationError, SemiSyncPolicy,
+    ServerPolicy, ServerVersion, TransactionSet, WithoutAcker,
 };
 
 use crate::testing::{World, addr, cluster, pos};
@@ -31,12 +31,12 @@ fn uuid(server_id: u32) -> String {
 
 /// The same world on servers of this version.
 pub(super) fn on_version(mut world: World, version: ServerVersion) -> World {
-    let mysql = |set: &GtidSet| match set {
-        GtidSet::MySql(_) => set.clone(),
-        GtidSet::MariaDb(pos) => {
+    let mysql = |set: &TransactionSet| match set {
+        TransactionSet::MySql(_) | TransactionSet::UpTo(_) => set.clone(),
+        TransactionSet::MariaDb(pos) => {
             let list: Vec<_> =
                 pos.iter().map(|g| format!("{}:1-{}", uuid(g.server), g.sequence)).collect();
-            GtidSet::MySql(list.join(",").parse().expect("a GTID set"))
+            TransactionSet::MySql(list.join(",").parse().expect("a GTID set"))
         }
     };
     for server in world.snapshot.servers.values_mut() {

@@ -7,8 +7,8 @@ use primacy_plan::testing::{NOW, World, addr, cluster_of, gtids, pos, uuid};
 use primacy_plan::{FailoverRequest, SwitchoverRequest};
 use primacy_types::{
     Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, Epoch, FenceRung, GtidMode,
-    GtidSet, Millis, Moment, OnCleanShutdown, Positioning, ProcessState, Promotion, ReceiverState,
-    RefuseOrProceed, ReplicationError, SemiSyncPolicy, ServerVersion, WithoutAcker,
+    Millis, Moment, OnCleanShutdown, Positioning, ProcessState, Promotion, ReceiverState,
+    RefuseOrProceed, ReplicationError, SemiSyncPolicy, ServerVersion, TransactionSet, WithoutAcker,
 };
 use proptest::prelude::*;
 
@@ -218,7 +218,7 @@ fn transactions(tape: &mut Tape, world: &mut World, name: &str, mysql: bool) {
     };
     let executed = some(tape, 0);
     let received = some(tape, 1);
-    facts.logged = tape.mostly(12, executed.clone(), &[GtidSet::clone(&received)]);
+    facts.logged = tape.mostly(12, executed.clone(), &[TransactionSet::clone(&received)]);
     if mysql {
         facts.purged =
             tape.mostly(8, Some(gtids("")), &[Some(gtids("1:1-99")), Some(gtids("1:1-101"))]);

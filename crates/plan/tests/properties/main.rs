@@ -12,7 +12,8 @@ use primacy_plan::{
     errant_of, plan_failover, plan_reopen, plan_switchover, violations,
 };
 use primacy_types::{
-    Address, ClusterSnapshot, Contact, GtidMode, GtidSet, Millis, ProcessState, ReceiverState,
+    Address, ClusterSnapshot, Contact, GtidMode, Millis, ProcessState, ReceiverState,
+    TransactionSet,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -37,7 +38,7 @@ fn is_sound(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) -> TestC
 }
 
 /// What the plan lets the winner have, told without the planner's own means.
-fn winner_has(snapshot: &ClusterSnapshot, plan: &Plan) -> GtidSet {
+fn winner_has(snapshot: &ClusterSnapshot, plan: &Plan) -> TransactionSet {
     let own = snapshot.live(&plan.winner).map(|f| f.holds(&snapshot.policy.channel));
     plan.steps
         .iter()
@@ -52,7 +53,7 @@ fn winner_has(snapshot: &ClusterSnapshot, plan: &Plan) -> GtidSet {
 fn pure_replicas<'a>(
     snapshot: &'a ClusterSnapshot,
     old: &'a Address,
-) -> impl Iterator<Item = (&'a Address, GtidSet)> {
+) -> impl Iterator<Item = (&'a Address, TransactionSet)> {
     snapshot
         .all_live()
         .filter(move |(a, _)| *a != old && descends_from(snapshot, a, old))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use primacy_types::{GtidError, GtidSet, MariaDbGtidPos};
+use primacy_types::{GtidError, MariaDbGtidPos, TransactionSet};
 use primacy_wire::{Row, quote};
 
 use super::{Dialect, Feature};
@@ -31,23 +31,23 @@ impl Dialect {
 
     /// The set in a row that has the columns of [`Dialect::executed`]. MariaDB: the further of
     /// both positions in each domain.
-    pub fn executed_from(self, row: &Row) -> Result<GtidSet, GtidError> {
+    pub fn executed_from(self, row: &Row) -> Result<TransactionSet, GtidError> {
         let text = |column| row.get(column).unwrap_or_default();
         if self.is_mariadb() {
             let logged: MariaDbGtidPos = text("gtid_binlog_pos").parse()?;
             let applied: MariaDbGtidPos = text("gtid_slave_pos").parse()?;
-            Ok(GtidSet::MariaDb(logged.union(&applied)))
+            Ok(TransactionSet::MariaDb(logged.union(&applied)))
         } else {
-            Ok(GtidSet::MySql(text("gtid_executed").parse()?))
+            Ok(TransactionSet::MySql(text("gtid_executed").parse()?))
         }
     }
 
     /// A set of this flavour.
-    pub fn gtid_set(self, text: &str) -> Result<GtidSet, GtidError> {
+    pub fn gtid_set(self, text: &str) -> Result<TransactionSet, GtidError> {
         Ok(if self.is_mariadb() {
-            GtidSet::MariaDb(text.parse()?)
+            TransactionSet::MariaDb(text.parse()?)
         } else {
-            GtidSet::MySql(text.parse()?)
+            TransactionSet::MySql(text.parse()?)
         })
     }
 
@@ -56,7 +56,7 @@ impl Dialect {
     ///
     /// MySQL waits whole seconds, at least one. MariaDB looks at `gtid_slave_pos` alone: what was
     /// written on the server itself does not count. Give the call a longer limit than the wait.
-    pub fn wait_for_gtids(self, gtids: &GtidSet, wait: Duration) -> String {
+    pub fn wait_for_gtids(self, gtids: &TransactionSet, wait: Duration) -> String {
         let set = quote(&gtids.to_string());
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let seconds = seconds.max(1);

@@ -1,8 +1,8 @@
 //! The channels of a replica, from its status and MySQL's connection tables.
 
 use primacy_types::{
-    Address, BinlogPosition, ChannelStatus, GtidSet, Millis, Positioning, ReceiverState,
-    ReplicationError,
+    Address, BinlogPosition, ChannelStatus, Millis, Positioning, ReceiverState, ReplicationError,
+    TransactionSet,
 };
 use primacy_wire::{Row, Rows};
 
@@ -122,7 +122,7 @@ fn positioning(dialect: Dialect, row: &Row) -> Positioning {
 /// - left as it was by CHANGE MASTER, which drops the relay logs, and by a receiver without GTID:
 ///   not believed where no thread runs and the relay log is empty, nor without GTID;
 /// - set back to `gtid_slave_pos` when a start drops the relay logs: right.
-fn received(dialect: Dialect, row: &Row) -> Option<GtidSet> {
+fn received(dialect: Dialect, row: &Row) -> Option<TransactionSet> {
     let text = Column::RECEIVED.of(row)?;
     if dialect.is_mariadb() {
         let stopped =

@@ -1,7 +1,8 @@
 //! The server's own facts, from its variables and counters.
 
 use primacy_types::{
-    Address, BinlogPosition, ChannelStatus, Epoch, GtidMode, GtidSet, SemiSyncStatus, ServerFacts,
+    Address, BinlogPosition, ChannelStatus, Epoch, GtidMode, SemiSyncStatus, ServerFacts,
+    TransactionSet,
 };
 use primacy_wire::{Row, Rows};
 
@@ -35,7 +36,7 @@ pub(super) fn parse(
     let set = |name: &str| dialect.gtid_set(&text(name)).map_err(|error| error.to_string());
 
     let executed = dialect.executed_from(row).map_err(|error| error.to_string())?;
-    let (logged, purged): (GtidSet, Option<GtidSet>) = if dialect.is_mariadb() {
+    let (logged, purged): (TransactionSet, Option<TransactionSet>) = if dialect.is_mariadb() {
         (set("gtid_binlog_pos")?, None)
     } else {
         (executed.clone(), Some(set("gtid_purged")?))
