@@ -12,6 +12,7 @@ use primacy_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::holdings::members;
+use crate::places::replicates_by_place;
 use crate::{errant, topology};
 
 /// Why a server may not become primary.
@@ -28,8 +29,11 @@ pub enum Exclusion {
     NoBinlog,
     /// It does not log what it replicates, so siblings could not get it from here.
     NoReplicaUpdates,
-    /// Its channel is positioned by file and offset, or it has GTIDs switched off.
+    /// The cluster replicates by GTID, and it does not.
     NoGtid,
+    /// The cluster replicates by file and position, and it reads from another replica: its places
+    /// are those of another log.
+    Indirect,
     /// Its applier stopped with an error while received transactions wait.
     ApplierBroken(String),
     /// It leaves out transactions by replication filters.
@@ -57,6 +61,9 @@ impl fmt::Display for Exclusion {
                 f.write_str("it does not log what it replicates (log_replica_updates is off)")
             }
             Self::NoGtid => f.write_str("it does not replicate by GTID"),
+            Self::Indirect => f.write_str(
+                "it reads from another replica, and without GTID that cannot be compared",
+            ),
             Self::ApplierBroken(text) => {
                 write!(f, "its applier stopped with an error before applying all: {text}")
             }
@@ -101,6 +108,7 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
     if wish.promotion == Promotion::Never {
         why.push(Exclusion::Never);
     }
+    let by_place = replicates_by_place(snapshot);
     let Some(facts) = snapshot.live(server) else {
         why.push(Exclusion::Silent);
         return why;
@@ -114,10 +122,17 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
     };
     if !facts.log_bin {
         why.push(Exclusion::NoBinlog);
-    } else if !facts.log_replica_updates {
+    } else if !facts.log_replica_updates && !by_place {
+        // Without GTID everybody is brought to the same place before the winner's own log begins.
         why.push(Exclusion::NoReplicaUpdates);
     }
-    if facts.gtid_mode == GtidMode::Off || channel.positioning == Positioning::FileAndPosition {
+    if by_place {
+        if topology::managed_source(snapshot, server).as_ref() != Some(primary) {
+            why.push(Exclusion::Indirect);
+        }
+    } else if facts.gtid_mode == GtidMode::Off
+        || channel.positioning == Positioning::FileAndPosition
+    {
         why.push(Exclusion::NoGtid);
     }
     if let Some(error) = &channel.applier_error

@@ -6,8 +6,8 @@
 //! where it was not in force, or where a replica's relay log may have been dropped.
 
 use primacy_types::{
-    Address, ClusterSnapshot, Contact, ContactFailure, Millis, ProcessState, ServerFacts,
-    ServerObservation,
+    Address, BinlogsOnDisk, ClusterSnapshot, Contact, ContactFailure, Millis, ProcessState,
+    ServerFacts, ServerObservation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +39,12 @@ pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
             known_missing: Vec::new(),
         };
     };
-    let held = holdings::held_by_all(snapshot, primary);
+    let held = holdings::held_and_on_disk(snapshot, primary);
     let known_missing = old.executed.beyond(&held.unwrap_or_else(|| old.executed.nothing()));
-    let judged = weak_spot(snapshot, server, old)
-        .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err);
+    let judged = read_to_the_end(server).unwrap_or_else(|| {
+        weak_spot(snapshot, server, old)
+            .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err)
+    });
     let proved = judged.is_ok() && known_missing.is_empty();
     let sentence = match judged {
         Ok(_) if !known_missing.is_empty() => {
@@ -52,6 +54,17 @@ pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
     };
     let semi_sync = old.semi_sync.source_active || old.semi_sync.source_enabled;
     Coverage { semi_sync, sentence, proved, known_missing }
+}
+
+/// What the old primary wrote is all there is: its own binary log, read after its end, proves more
+/// than any replica.
+fn read_to_the_end(server: &ServerObservation) -> Option<Result<String, String>> {
+    match &server.on_disk {
+        Some(BinlogsOnDisk::Read { end, .. }) => {
+            Some(Ok(format!("the binary log of {} was read to its end, {end}", server.address)))
+        }
+        _ => None,
+    }
 }
 
 /// Why semi-sync proves nothing, if it does not.

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 
 use primacy_types::{
-    Address, ChannelStatus, ClusterSnapshot, Flavor, GtidMode, Positioning, ReceiverState,
-    ServerFacts, TransactionSet,
+    Address, ChannelStatus, ClusterSnapshot, Flavor, GtidMode, Positioning, ServerFacts,
 };
 
+use crate::places::stopped_channel;
 use crate::topology;
 
 /// The snapshot with such servers as replicas of `old` again, for the rules that ask who
@@ -72,29 +72,9 @@ fn placeholder(snapshot: &ClusterSnapshot, old: &Address, facts: &ServerFacts) -
         Flavor::MariaDb => Positioning::SlavePos,
         Flavor::MySql => Positioning::AutoPosition,
     };
-    let received: TransactionSet = facts.executed.clone();
+    let name = snapshot.policy.channel.clone();
     ChannelStatus {
-        name: snapshot.policy.channel.clone(),
-        source: old.clone(),
-        source_server_id: 0,
-        source_uuid: None,
-        receiver: ReceiverState::Stopped,
-        applier_running: true,
-        receiver_error: None,
-        applier_error: None,
-        received: Some(received),
-        read: None,
-        applied: None,
-        relay_log_space: 0,
-        positioning,
-        lag_seconds: None,
-        delay_seconds: 0,
-        heartbeat_period: None,
-        heartbeats: None,
-        connect_retry_seconds: 0,
-        filters: std::collections::BTreeSet::new(),
-        user: String::new(),
-        settings: std::collections::BTreeMap::new(),
-        applier_idle: true,
+        received: Some(facts.executed.clone()),
+        ..stopped_channel(name, old, positioning)
     }
 }

@@ -12,11 +12,13 @@ use primacy_types::{
 };
 
 use crate::evidence::{self, Evidence, Observer, Weight};
+use crate::places::by_place;
 use crate::topology::{self, NoPrimary};
 use crate::{Death, Diagnosis, witness};
 
 /// Says what is the matter with the cluster.
 pub fn diagnose(snapshot: &ClusterSnapshot) -> Diagnosis {
+    let snapshot = &*by_place(snapshot);
     let Some(primary) = &snapshot.primary else {
         return without_record(snapshot);
     };

@@ -1,45 +1,43 @@
-//! Who can give a winner what it lacks.
+//! Who can give a winner what it lacks: another replica from its own binary log, or files on a
+//! disk.
 
-use primacy_types::{Address, ClusterSnapshot, ServerFacts, TransactionSet};
-use serde::{Deserialize, Serialize};
+use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, ServerFacts, TransactionSet};
 
-use crate::holdings::{self, counted, held_by_all, members};
-use crate::{errant, topology};
+use crate::holdings::{self, counted, held_by_all, members, on_disk};
+use crate::origin::readable;
+use crate::places::replicates_by_place;
+use crate::{Origin, errant, topology};
 
-/// One server that can give a winner transactions it lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Donor {
-    /// Who gives.
-    pub server: Address,
-    /// Everything that the winner has after this.
-    pub until: TransactionSet,
+/// One thing by which a server gets transactions that it lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gift {
+    pub(crate) from: Giver,
+    /// Everything that the receiver has after this.
+    pub(crate) until: TransactionSet,
+}
+
+/// Who gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Giver {
+    /// A replica, from its own binary log.
+    Replica(Address),
+    /// Files.
+    Files(Origin),
 }
 
 /// How far a winner can be brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Levelling {
-    /// Who gives, in order.
-    pub(crate) donors: Vec<Donor>,
+    /// What it is given, in order.
+    pub(crate) gifts: Vec<Gift>,
     /// What nobody can give, with the servers that hold it, one sentence each.
     pub(crate) stuck: Vec<String>,
 }
 
-/// Who must give the winner what, so that it holds all that any reachable replica holds.
+/// Who must give the winner what, so that it holds all that any reachable replica or readable
+/// disk holds.
 ///
 /// A server of `avoid` (it failed to give before) is asked only for what nobody else can give.
-///
-/// # Errors
-/// The transactions that only servers hold which cannot pass them on, with those servers' names.
-pub fn donors(
-    snapshot: &ClusterSnapshot,
-    primary: &Address,
-    winner: &Address,
-    avoid: &[Address],
-) -> Result<Vec<Donor>, Vec<String>> {
-    let levelling = levelling(snapshot, primary, winner, avoid);
-    if levelling.stuck.is_empty() { Ok(levelling.donors) } else { Err(levelling.stuck) }
-}
-
 pub(crate) fn levelling(
     snapshot: &ClusterSnapshot,
     primary: &Address,
@@ -47,11 +45,23 @@ pub(crate) fn levelling(
     avoid: &[Address],
 ) -> Levelling {
     let mut found = Levelling::default();
-    let (Some(facts), Some(all)) = (snapshot.live(winner), held_by_all(snapshot, primary)) else {
+    let (Some(facts), Some(held)) = (snapshot.live(winner), held_by_all(snapshot, primary)) else {
         return found;
     };
     let mut has = facts.holds(&snapshot.policy.channel);
-    while !has.covers(&all) {
+    let disk = on_disk(snapshot, primary);
+    let usable = disk.filter(|_| !avoid.contains(primary));
+    let take_from_disk = |has: &mut TransactionSet, found: &mut Levelling| {
+        let Some(disk) = usable.filter(|disk| !has.covers(disk)) else { return };
+        *has = has.union(disk);
+        let from = Giver::Files(Origin::Binlogs(primary.clone()));
+        found.gifts.push(Gift { from, until: has.clone() });
+    };
+    // What only the disk has is fetched from there with all the rest: one way instead of two.
+    if disk.is_some_and(|disk| !held.covers(disk)) {
+        take_from_disk(&mut has, &mut found);
+    }
+    while !has.covers(&held) {
         let best = members(snapshot, primary)
             .filter(|(a, f)| {
                 *a != winner
@@ -66,13 +76,75 @@ pub(crate) fn levelling(
             break;
         };
         has = has.union(&holds);
-        found.donors.push(Donor { server: donor.clone(), until: has.clone() });
+        found.gifts.push(Gift { from: Giver::Replica(donor.clone()), until: has.clone() });
+    }
+    if !has.covers(&held) {
+        take_from_disk(&mut has, &mut found);
+    }
+    take_from_relay_logs(snapshot, primary, winner, avoid, &mut has, &mut found);
+    found.stuck = stuck(snapshot, primary, avoid, &has);
+    found
+}
+
+/// What replicas received and cannot pass on themselves is cut out of their relay logs, where
+/// these can be read.
+fn take_from_relay_logs(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    winner: &Address,
+    avoid: &[Address],
+    has: &mut TransactionSet,
+    found: &mut Levelling,
+) {
+    let mut holders: Vec<_> = members(snapshot, primary)
+        .map(|(server, _)| server)
+        .filter(|s| *s != winner && !avoid.contains(s) && has_relay_logs(snapshot, primary, s))
+        .filter_map(|s| Some((counted(snapshot, primary, s)?, s)))
+        .collect();
+    holders.sort_by(|(a, x), (b, y)| b.count_beyond(has).cmp(&a.count_beyond(has)).then(x.cmp(y)));
+    for (holds, server) in holders.into_iter().filter(|(holds, _)| !holds.is_empty()) {
+        if !has.covers(&holds) {
+            *has = has.union(&holds);
+            let from = Giver::Files(Origin::RelayLogs(server.clone()));
+            found.gifts.push(Gift { from, until: has.clone() });
+        }
+    }
+}
+
+/// Whether a replica's relay logs are the primary's own events, and can be read.
+pub(crate) fn has_relay_logs(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    server: &Address,
+) -> bool {
+    topology::managed_source(snapshot, server).as_ref() == Some(primary)
+        && readable(snapshot, server)
+        && snapshot.live_channel(server).is_some_and(|c| c.filters.is_empty())
+}
+
+/// What stays out of reach when the winner `has` all that it can get.
+fn stuck(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+    avoid: &[Address],
+    has: &TransactionSet,
+) -> Vec<String> {
+    let mut stuck = Vec::new();
+    let on_disk = snapshot.server(primary).and_then(|s| s.on_disk.as_ref());
+    match on_disk {
+        Some(BinlogsOnDisk::Read { holds, .. }) if !has.covers(holds) => stuck.push(format!(
+            "the binary logs of {primary} hold {} and could not be used in this operation",
+            holds.beyond(has).join(", ")
+        )),
+        Some(BinlogsOnDisk::Unreadable { reason, passing: true }) => stuck
+            .push(format!("what {primary} wrote and nobody received is not known yet: {reason}")),
+        _ => {}
     }
     for (address, facts) in members(snapshot, primary) {
-        let only_here = counted(snapshot, primary, address).map(|h| h.beyond(&has));
+        let only_here = counted(snapshot, primary, address).map(|h| h.beyond(has));
         if let Some(only_here) = only_here.filter(|o| !o.is_empty()) {
-            let why = why_not_giving(snapshot, primary, address, facts, &has);
-            found.stuck.push(format!(
+            let why = why_not_giving(snapshot, primary, address, facts, has);
+            stuck.push(format!(
                 "{address} holds {} and cannot pass it on ({})",
                 only_here.join(", "),
                 why.unwrap_or_else(|| match avoid.contains(address) {
@@ -82,15 +154,15 @@ pub(crate) fn levelling(
             ));
         }
         if holdings::unnamed_backlog(facts, &snapshot.policy.channel)
-            && !received_elsewhere(snapshot, primary, address, &has)
+            && !received_elsewhere(snapshot, primary, address, has)
         {
-            found.stuck.push(format!(
+            stuck.push(format!(
                 "{address} has a relay log that it has not applied and whose GTIDs it cannot name \
                  (it was restarted, or replicates without GTID)"
             ));
         }
     }
-    found
+    stuck
 }
 
 /// Why a server cannot apply what it received and serve it from its own binary log to one that has
@@ -106,6 +178,12 @@ fn why_not_giving(
     let Some(status) = facts.channel(channel) else {
         return Some("it does not replicate".to_owned());
     };
+    if replicates_by_place(snapshot) {
+        return Some(
+            "without GTID that needs its relay logs, and the files of its host cannot be read"
+                .to_owned(),
+        );
+    }
     let applied_all = facts.executed.covers(&facts.holds(channel));
     let own = errant::of(snapshot, primary, server);
     if !facts.log_bin || !facts.log_replica_updates {

@@ -3,14 +3,14 @@
 use primacy_types::{Address, ClusterSnapshot};
 
 use crate::candidates::{self, Exclusion, Judged};
-use crate::donors::{Donor, levelling};
+use crate::donors::{Gift, levelling};
 use crate::operation::FORCED;
 use crate::{FailoverRequest, Reason};
 
-/// The winner, and who gives it what it lacks.
+/// The winner, and what gives it what it lacks.
 pub(crate) struct Election {
     pub(crate) winner: Address,
-    pub(crate) donors: Vec<Donor>,
+    pub(crate) gifts: Vec<Gift>,
 }
 
 /// Why nobody wins.
@@ -39,7 +39,7 @@ pub(crate) fn elect(
     for winner in order {
         let found = levelling(snapshot, old, &winner, &request.failed_donors);
         if found.stuck.is_empty() {
-            return Ok(Election { winner, donors: found.donors });
+            return Ok(Election { winner, gifts: found.gifts });
         }
         best = best.or(Some((winner, found)));
     }
@@ -48,7 +48,7 @@ pub(crate) fn elect(
     };
     if request.force && request.accept_loss {
         notes.extend(found.stuck.iter().map(|why| format!("ACCEPTED LOSS: {why}")));
-        return Ok(Election { winner, donors: found.donors });
+        return Ok(Election { winner, gifts: found.gifts });
     }
     let remedy = "mend that server so that it can apply what it received; or give these \
                   transactions up with `primacy failover --force --accept-loss`";

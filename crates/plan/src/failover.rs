@@ -7,14 +7,19 @@
 
 use std::borrow::Cow;
 
-use primacy_types::{Address, ClusterSnapshot, ContactFailure, ProcessState, RefuseOrProceed};
+use primacy_types::{
+    Address, BinlogsOnDisk, ClusterSnapshot, ContactFailure, ProcessState, RefuseOrProceed,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::candidates;
 use crate::diagnosis::{Death, Diagnosis};
 use crate::election::{Election, elect};
 use crate::operation::NOT_GUARANTEED;
+use crate::origin::readable;
+use crate::places::{by_place, replicates_by_place};
 use crate::repoint::{direct, repoint_all, semi_sync, siblings, step};
+use crate::rescue::rescue;
 use crate::{
     OperationKind, Plan, PlannedStep, Reason, Refusal, Step, coverage, detached, topology,
 };
@@ -71,6 +76,7 @@ pub fn plan_failover(
             false,
         ));
     };
+    let snapshot = &*by_place(snapshot);
     let snapshot = &*match stage {
         Stage::BeforeFence => Cow::Borrowed(snapshot),
         Stage::AfterSeal => detached::reattached(snapshot, &old),
@@ -83,7 +89,7 @@ pub fn plan_failover(
         reasons.extend(is_fenceable(snapshot, &old, diagnosis, request, &mut notes));
     }
     let coverage = coverage::coverage(snapshot, &old);
-    reasons.extend(is_covered(snapshot, &coverage, request, &mut notes));
+    reasons.extend(is_covered(snapshot, &old, stage, &coverage, request, &mut notes));
     let election = match elect(snapshot, &old, &judged, request, &mut notes) {
         Ok(election) if reasons.is_empty() => election,
         Ok(_) => return Err(refusal(judged, reasons, false)),
@@ -113,7 +119,7 @@ pub fn plan_failover(
         }
         steps.push(step(Step::Measure, timing.statement_limit));
     }
-    after_measure(snapshot, &old, &election, &mut steps, &mut notes)
+    after_measure(snapshot, &old, &election, request, &mut steps, &mut notes)
         .map_err(|reason| refusal(judged.clone(), vec![reason], false))?;
     Ok(Plan {
         cluster: snapshot.cluster.clone(),
@@ -264,6 +270,8 @@ fn is_fenceable(
 /// Whether acknowledged rows may be missing, and what the policy says about that.
 fn is_covered(
     snapshot: &ClusterSnapshot,
+    old: &Address,
+    stage: Stage,
     coverage: &coverage::Coverage,
     request: &FailoverRequest,
     notes: &mut Vec<String>,
@@ -272,10 +280,24 @@ fn is_covered(
         notes.push(format!("nothing acknowledged is missing: {}", coverage.sentence));
         return None;
     }
+    if stage == Stage::BeforeFence && readable(snapshot, old) {
+        notes.push(format!(
+            "whether the replicas have everything is not proved ({}); what they lack is read from \
+             the binary logs of {old} after the fence",
+            coverage.sentence
+        ));
+        return None;
+    }
+    let unread = match snapshot.server(old).and_then(|s| s.on_disk.as_ref()) {
+        Some(BinlogsOnDisk::Unreadable { reason, .. }) => {
+            format!("; the binary logs of {old} cannot be read: {reason}")
+        }
+        _ => String::new(),
+    };
     let missing = if coverage.known_missing.is_empty() {
-        String::new()
+        unread
     } else {
-        format!("; known to be missing: {}", coverage.known_missing.join(", "))
+        format!("; known to be missing: {}{unread}", coverage.known_missing.join(", "))
     };
     let policy = snapshot.policy.on_possible_loss.unwrap_or(if coverage.semi_sync {
         RefuseOrProceed::Refuse
@@ -301,6 +323,7 @@ fn after_measure(
     snapshot: &ClusterSnapshot,
     old: &Address,
     election: &Election,
+    request: &FailoverRequest,
     steps: &mut Vec<PlannedStep>,
     notes: &mut Vec<String>,
 ) -> Result<(), Reason> {
@@ -308,19 +331,19 @@ fn after_measure(
     let timing = &policy.timing;
     let winner = &election.winner;
     let epoch = snapshot.epoch.next();
-    steps.push(step(Step::Drain { server: winner.clone() }, timing.stall_limit));
-    for donor in &election.donors {
-        steps.push(step(Step::Drain { server: donor.server.clone() }, timing.stall_limit));
-        steps.push(step(
-            Step::Level {
-                server: winner.clone(),
-                from: donor.server.clone(),
-                until: donor.until.clone(),
-            },
-            timing.stall_limit,
-        ));
-    }
     let siblings = siblings(snapshot, old, winner);
+    let rescue = rescue(snapshot, old, election, &siblings, &request.failed_donors, notes);
+    steps.extend(rescue.saves);
+    steps.extend(rescue.winner);
+    let mut late = rescue.siblings;
+    if replicates_by_place(snapshot) {
+        if policy.semi_sync.is_some() {
+            // They may be needed as ackers before the winner is opened.
+            steps.append(&mut late);
+        }
+        let pair = Step::PairPositions { server: winner.clone(), source: old.clone() };
+        steps.push(step(pair, timing.statement_limit));
+    }
     let semi_sync = semi_sync(snapshot, old, winner, &siblings, None, steps, notes)?;
     steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
     steps.push(step(
@@ -331,6 +354,7 @@ fn after_measure(
     steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::MoveEvents { to: winner.clone(), from: None }, timing.statement_limit));
+    steps.append(&mut late);
     repoint_all(snapshot, winner, &siblings, steps);
     Ok(())
 }

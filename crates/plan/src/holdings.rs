@@ -23,6 +23,26 @@ pub fn held_by_all(snapshot: &ClusterSnapshot, primary: &Address) -> Option<Tran
         .reduce(|all, more| all.union(&more))
 }
 
+/// Everything that counts on the disks of the reachable replicas and, where it was read, of
+/// `primary` itself.
+pub(crate) fn held_and_on_disk(
+    snapshot: &ClusterSnapshot,
+    primary: &Address,
+) -> Option<TransactionSet> {
+    match (held_by_all(snapshot, primary), on_disk(snapshot, primary)) {
+        (Some(held), Some(more)) => Some(held.union(more)),
+        (held, more) => held.or_else(|| more.cloned()),
+    }
+}
+
+/// What the binary logs of a server that does not run were seen to hold.
+pub(crate) fn on_disk<'a>(
+    snapshot: &'a ClusterSnapshot,
+    server: &Address,
+) -> Option<&'a TransactionSet> {
+    snapshot.server(server)?.on_disk.as_ref()?.holds()
+}
+
 /// What counts of a live server's transactions; everything, if errant ones are allowed.
 pub(crate) fn counted(
     snapshot: &ClusterSnapshot,

@@ -11,7 +11,8 @@ use primacy_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::operation::{FORCED, NOT_GUARANTEED};
-use crate::{OperationKind, Plan, PlannedStep, Step, holdings, topology};
+use crate::places::{by_place, replicates_by_place};
+use crate::{OperationKind, Origin, Plan, PlannedStep, Step, holdings, topology};
 
 /// A promise that a plan would break.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,10 @@ struct Simulated<'a> {
     /// Servers that were waited for: drained, or caught up with the blocked primary.
     settled: BTreeSet<Address>,
     detached: BTreeSet<Address>,
+    /// Files that were saved.
+    saved: BTreeSet<Origin>,
+    /// Without GTID: the place at which the winner's own log takes over.
+    paired: Option<TransactionSet>,
     fenced: bool,
     recorded: Option<(Address, Epoch)>,
     opened: usize,
@@ -46,6 +51,7 @@ struct Simulated<'a> {
 /// `accept_loss` is a person's word that transactions which exist may be dropped; it excuses
 /// that and nothing else.
 pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) -> Vec<Violation> {
+    let snapshot = &*by_place(snapshot);
     let channel = &snapshot.policy.channel;
     let live = || snapshot.all_live();
     let mut writable: BTreeSet<Address> =
@@ -65,12 +71,14 @@ pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) ->
         holds: live().map(|(a, f)| (a.clone(), f.holds(channel))).collect(),
         applied: live().map(|(a, f)| (a.clone(), f.executed.clone())).collect(),
         everything: match plan.kind {
-            OperationKind::Failover => holdings::held_by_all(snapshot, &plan.old),
+            OperationKind::Failover => holdings::held_and_on_disk(snapshot, &plan.old),
             OperationKind::Switchover => snapshot.live(&plan.old).map(|f| f.executed.clone()),
             OperationKind::Reopen => None,
         },
         settled: BTreeSet::new(),
         detached: BTreeSet::new(),
+        saved: BTreeSet::new(),
+        paired: None,
         fenced: false,
         recorded: None,
         opened: 0,
@@ -119,6 +127,16 @@ impl Simulated<'_> {
                 for of in [&mut self.holds, &mut self.applied] {
                     of.insert(server.clone(), until.clone());
                 }
+            }
+            Step::Save { from, .. } => {
+                self.saved.insert(from.clone());
+            }
+            Step::Rescue { server, from, until } => broken.extend(self.rescue(server, from, until)),
+            Step::PairPositions { server, .. } => {
+                if self.writable.contains(server) {
+                    broken.push(format!("the place of {server} is taken while it accepts writes"));
+                }
+                self.paired = self.applied.get(server).cloned();
             }
             Step::AttachAckers { source, replicas, .. } => {
                 for replica in replicas {
@@ -175,6 +193,36 @@ impl Simulated<'_> {
             .then(|| format!("{server} is not fenced and no note says what that means"))
     }
 
+    /// The server gets from saved files what they held, and no more.
+    fn rescue(&mut self, server: &Address, from: &Origin, until: &TransactionSet) -> Vec<String> {
+        let mut broken = Vec::new();
+        if !self.saved.contains(from) {
+            broken.push(format!("{server} is to fetch what was not saved from {from}"));
+        }
+        let given = match from {
+            Origin::Binlogs(old) => holdings::on_disk(self.snapshot, old).cloned(),
+            Origin::RelayLogs(replica) => {
+                self.snapshot.live(replica).map(|f| f.holds(&self.snapshot.policy.channel))
+            }
+        };
+        let mine = self.holds.get(server);
+        let all = match (given, mine) {
+            (Some(given), Some(mine)) => given.union(mine),
+            (Some(one), None) => one,
+            (None, mine) => mine.cloned().unwrap_or(TransactionSet::UpTo(None)),
+        };
+        if !all.covers(until) {
+            broken.push(format!("{from} do not hold all that {server} is to fetch"));
+        }
+        if !self.applied_covers_held(server) && !mine.is_some_and(|mine| until.covers(mine)) {
+            broken.push(format!("{server} would drop received transactions"));
+        }
+        for of in [&mut self.holds, &mut self.applied] {
+            of.insert(server.clone(), until.clone());
+        }
+        broken
+    }
+
     /// The blocked primary has everything that it ever gave to a replica.
     fn catch_up(&mut self, server: &Address, source: &Address) -> Option<String> {
         let mut all = self.holds.get(server)?.clone();
@@ -193,6 +241,9 @@ impl Simulated<'_> {
     fn repoint(&self, plan: &Plan, server: &Address, source: &Address) -> Vec<String> {
         let mut broken = Vec::new();
         broken.extend(self.drops_received(server, source));
+        if replicates_by_place(self.snapshot) && self.paired.is_none() {
+            broken.push(format!("{server} is pointed to {source} and nobody knows at which place"));
+        }
         if server == &plan.winner {
             broken.push(format!("the winner {server} is pointed to {source}"));
         } else if source != &plan.winner {

@@ -20,7 +20,10 @@ mod findings;
 mod holdings;
 mod invariants;
 mod operation;
+mod origin;
+mod places;
 mod repoint;
+mod rescue;
 mod step;
 mod switchover;
 #[doc(hidden)]
@@ -33,7 +36,6 @@ pub use coverage::{Coverage, coverage};
 pub use decide::{Decision, decide};
 pub use diagnose::diagnose;
 pub use diagnosis::{Death, Diagnosis};
-pub use donors::{Donor, donors};
 pub use errant::errant_of;
 pub use evidence::{Evidence, Observer, Weight};
 pub use failover::{FailoverRequest, Stage, plan_failover};
@@ -41,6 +43,8 @@ pub use findings::{Finding, Severity, findings, findings_reference};
 pub use holdings::held_by_all;
 pub use invariants::{Violation, violations};
 pub use operation::{OperationKind, Plan, PlannedStep, Reason, Refusal};
+pub use origin::Origin;
+pub use places::{has_everything, reattach, replicates_by_place};
 pub use step::Step;
 pub use switchover::{SwitchoverRequest, plan_reopen, plan_switchover};
 pub use topology::{

@@ -4,6 +4,7 @@
 use primacy_types::{Address, ClusterSnapshot, Millis, Promotion, WithoutAcker};
 
 use crate::operation::NOT_GUARANTEED;
+use crate::places::replicates_by_place;
 use crate::{PlannedStep, Reason, Step, errant, topology};
 
 /// A step before the point of no return.
@@ -82,10 +83,11 @@ pub(crate) fn semi_sync(
         return Ok(None);
     };
     let timing = &snapshot.policy.timing;
+    let by_place = replicates_by_place(snapshot);
     let ackers: Vec<Address> = siblings
         .iter()
         .filter(|s| snapshot.live(s).is_some_and(|f| f.semi_sync.replica_enabled))
-        .filter(|s| snapshot.live_channel(s).is_some_and(|c| c.positioning.is_gtid()))
+        .filter(|s| by_place || snapshot.live_channel(s).is_some_and(|c| c.positioning.is_gtid()))
         // The winner's binary log does not continue what such a replica has.
         .filter(|s| errant::errant_of(snapshot, old, s).is_empty())
         .cloned()

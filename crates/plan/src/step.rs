@@ -4,6 +4,8 @@
 use primacy_types::{Address, Epoch, FenceRung, Millis, TransactionSet};
 use serde::{Deserialize, Serialize};
 
+use crate::Origin;
+
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "step")]
@@ -36,6 +38,32 @@ pub enum Step {
         from: Address,
         /// What the receiver has afterwards.
         until: TransactionSet,
+    },
+    /// What is complete in these files beyond `since` is cut out, checked and kept as files of the
+    /// manager's own.
+    Save {
+        /// The files.
+        from: Origin,
+        /// What every server that will need some of it has already.
+        since: TransactionSet,
+    },
+    /// The server fetches saved events over replication and has applied them.
+    Rescue {
+        /// Who receives.
+        server: Address,
+        /// Where they were saved from.
+        from: Origin,
+        /// What the receiver has afterwards.
+        until: TransactionSet,
+    },
+    /// Without GTID: the place up to which the read-only winner has applied the old primary's log,
+    /// and the place where its own log stands then, are put on record as a pair. Whoever has
+    /// reached the one goes on at the other.
+    PairPositions {
+        /// The winner.
+        server: Address,
+        /// The old primary.
+        source: Address,
     },
     /// These replicas read from the still read-only winner and are seen there as semi-sync
     /// clients, so that its first commit does not block.
@@ -135,6 +163,9 @@ impl Step {
             Self::Measure => "measure",
             Self::Drain { .. } => "drain",
             Self::Level { .. } => "level",
+            Self::Save { .. } => "save",
+            Self::Rescue { .. } => "rescue",
+            Self::PairPositions { .. } => "pair-positions",
             Self::AttachAckers { .. } => "attach-ackers",
             Self::BlockWrites { .. } => "block-writes",
             Self::CatchUp { .. } => "catch-up",
@@ -168,6 +199,18 @@ impl Step {
             }
             Self::Level { server, from, until } => {
                 format!("let {server} fetch from {from} what it lacks, up to {until}")
+            }
+            Self::Save { from, since } if since.is_empty() => {
+                format!("cut out and keep what {from} hold")
+            }
+            Self::Save { from, since } => {
+                format!("cut out and keep what {from} hold beyond {since}")
+            }
+            Self::Rescue { server, from, until } => {
+                format!("let {server} replicate what was saved of {from}, up to {until}")
+            }
+            Self::PairPositions { server, source } => {
+                format!("note which place in the binary log of {server} continues that of {source}")
             }
             Self::AttachAckers { source, replicas, needed } => format!(
                 "point {} to {source} and see at least {needed} of them as semi-sync clients",

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidates;
 use crate::diagnosis::Diagnosis;
+use crate::places::{by_place, replicates_by_place};
 use crate::repoint::{repoint_all, semi_sync, siblings, step};
 use crate::{OperationKind, Plan, PlannedStep, Reason, Refusal, Step, topology};
 
@@ -38,6 +39,7 @@ pub fn plan_switchover(
         };
         return refuse(vec![Reason::new(diagnosis.sentence(), remedy)], Vec::new());
     };
+    let snapshot = &*by_place(snapshot);
     let judged = candidates::judge(snapshot, &old);
     if request.to.as_ref() == Some(&old) {
         let why = format!("{old} is the primary already");
@@ -181,6 +183,10 @@ fn build(
         Step::CatchUp { server: winner.clone(), source: old.clone() },
         timing.switchover_limit,
     ));
+    if replicates_by_place(snapshot) {
+        let pair = Step::PairPositions { server: winner.clone(), source: old.clone() };
+        steps.push(step(pair, timing.statement_limit));
+    }
     // The old primary is a replica again before long and acknowledges too, but it is attached
     // only after the promotion: until then it must be able to go on as it was.
     let semi_sync = semi_sync(snapshot, old, winner, &siblings, Some(old), steps, notes)?;

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use primacy_types::{
-    Address, ChannelStatus, ClusterSnapshot, Contact, ContactFailure, Epoch, FenceRung, GtidMode,
-    Millis, Moment, Policy, Positioning, ReceiverState, SemiSyncPolicy, SemiSyncStatus,
-    ServerFacts, ServerObservation, ServerVersion, TransactionSet, WithoutAcker,
+    Address, BinlogPosition, BinlogsOnDisk, ChannelStatus, ClusterSnapshot, Contact,
+    ContactFailure, Epoch, FenceRung, FileAccess, GtidMode, Millis, Moment, Policy, Positioning,
+    ReceiverState, SemiSyncPolicy, SemiSyncStatus, ServerFacts, ServerObservation, ServerVersion,
+    TransactionSet, WithoutAcker,
 };
 
 /// The moment at which the worlds of tests stand.
@@ -32,6 +33,16 @@ pub fn pos(text: &str) -> TransactionSet {
 /// The `server_uuid` of the MySQL server with this `server_id` in a test world.
 pub fn uuid(server_id: u32) -> String {
     format!("{server_id:08}-0000-0000-0000-000000000000")
+}
+
+/// A place in the primary's first binary log.
+pub fn place(offset: u64) -> BinlogPosition {
+    BinlogPosition::new("binlog.000001", offset)
+}
+
+/// Everything of the primary's first binary log up to this place.
+pub fn up_to(offset: u64) -> TransactionSet {
+    TransactionSet::UpTo(Some(place(offset)))
 }
 
 /// A MySQL GTID set, with `server_id`s in place of UUIDs: `1:1-100,2:1-3`.
@@ -227,6 +238,56 @@ impl World {
             }
         }
         self
+    }
+
+    /// Everybody replicates by file and position, at place 1000 of the primary's log.
+    #[must_use]
+    pub fn by_place(mut self) -> Self {
+        let primary = self.snapshot.primary.clone().expect("a primary");
+        for (address, server) in &mut self.snapshot.servers {
+            let Some(facts) = &mut server.facts else {
+                continue;
+            };
+            facts.gtid_mode = GtidMode::Off;
+            facts.executed = facts.executed.nothing();
+            facts.logged = facts.executed.clone();
+            if *address == primary {
+                facts.binlog = Some(place(1000));
+            }
+            for channel in &mut facts.channels {
+                channel.positioning = Positioning::FileAndPosition;
+                channel.received = None;
+                channel.read = Some(place(1000));
+                channel.applied = Some(place(1000));
+            }
+        }
+        self
+    }
+
+    /// The replica received the primary's log up to one place and applied it up to another.
+    #[must_use]
+    pub fn read(mut self, name: &str, read: u64, applied: u64) -> Self {
+        let channel = self.channel(name);
+        channel.read = Some(place(read));
+        channel.applied = Some(place(applied));
+        self
+    }
+
+    /// The files on the host of this server can be read.
+    #[must_use]
+    pub fn readable(mut self, name: &str) -> Self {
+        self.server(name).files = Some(FileAccess::Readable);
+        self
+    }
+
+    /// The binary logs of this server were read from its disk.
+    #[must_use]
+    pub fn on_disk(mut self, name: &str, holds: TransactionSet) -> Self {
+        let end = holds.as_place().cloned().unwrap_or_else(|| place(5000));
+        let length = place(end.offset + 100);
+        let read = BinlogsOnDisk::Read { holds, end, length, incomplete: None };
+        self.server(name).on_disk = Some(read);
+        self.readable(name)
     }
 
     /// The manager can fence this server from the same machine.

@@ -332,6 +332,16 @@ impl ServerFacts {
         self.channels.iter().find(|c| c.name == name)
     }
 
+    /// Says what a replica by file and position has in places of its source's binary log instead
+    /// of GTIDs: which GTIDs it received is not known there.
+    pub fn in_places(&mut self, channel: &str) {
+        let Some(channel) = self.channels.iter_mut().find(|c| c.name == channel) else { return };
+        self.executed = TransactionSet::UpTo(channel.applied.clone());
+        self.logged = self.executed.clone();
+        self.purged = None;
+        channel.received = channel.read.clone().map(|read| TransactionSet::UpTo(Some(read)));
+    }
+
     /// Everything that is on this server's disk: applied, or received and waiting in the relay
     /// log of the channel.
     pub fn holds(&self, channel: &str) -> TransactionSet {
@@ -395,6 +405,8 @@ pub enum BinlogsOnDisk {
         holds: TransactionSet,
         /// The end of the last complete transaction.
         end: BinlogPosition,
+        /// Where the last file ends, with whatever stands behind that transaction.
+        length: BinlogPosition,
         /// What stands behind that and makes no whole transaction, as a sentence.
         incomplete: Option<String>,
     },

@@ -136,19 +136,12 @@ fn a_server_that_would_lack_or_not_pass_on_something_is_no_candidate() {
 }
 
 #[test]
-fn a_cluster_without_gtid_is_refused_with_the_reason() {
-    let mut world = cluster(["a", "b", "c"]).on_mysql().primary_killed().local("a");
-    for name in ["a", "b", "c"] {
-        world.facts(name).gtid_mode = GtidMode::Off;
-        world.facts(name).executed = gtids("");
-    }
-    for name in ["b", "c"] {
-        world.channel(name).positioning = Positioning::FileAndPosition;
-        world.channel(name).received = None;
-    }
-    let why = refusal(&world);
-    assert!(why.to_string().contains("does not replicate by GTID"), "{why}");
-    assert!(why.reasons[0].remedy.contains("switch GTID on"), "{why}");
+fn a_replica_by_position_is_no_candidate_in_a_cluster_of_gtids() {
+    let mut world = killed();
+    world.channel("b").positioning = Positioning::FileAndPosition;
+    let plan = plan(&world);
+    assert_eq!(plan.winner, addr("c"));
+    assert!(says(&plan, "b:3306 was no candidate: it does not replicate by GTID"), "{plan:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Nothing that a reachable replica received is left behind.
 
 use primacy_plan::testing::{addr, cluster, gtids, pos};
-use primacy_plan::{FailoverRequest, Step, donors};
+use primacy_plan::{FailoverRequest, Step};
 use primacy_types::{BinlogPosition, ReceiverState, ReplicationError};
 
 use crate::{ask, force, killed, levels, plan, position, refusal, says, to};
@@ -117,16 +117,21 @@ fn a_donor_that_failed_is_avoided_while_another_can_give() {
     let d = world.snapshot.servers[&addr("c")].clone();
     world.snapshot.servers.insert(addr("d"), d);
     let world = world.received("d", "0-1-100", "0-1-100");
+    let avoiding = |avoid: &[_]| FailoverRequest {
+        to: Some(addr("d")),
+        failed_donors: avoid.to_vec(),
+        ..FailoverRequest::default()
+    };
     let from = |avoid: &[_]| {
-        let found = donors(&world.snapshot, &addr("a"), &addr("d"), avoid).unwrap();
-        found.into_iter().map(|d| d.server).collect::<Vec<_>>()
+        let plan = ask(&world, &avoiding(avoid)).unwrap();
+        levels(&plan).into_iter().map(|(donor, _)| donor).collect::<Vec<_>>()
     };
     assert_eq!(from(&[]), [addr("b")]);
     assert_eq!(from(&[addr("b")]), [addr("c")]);
     // Nobody else has it: the failover is held and says so, and everybody is asked again.
     let both = [addr("b"), addr("c")];
-    let stuck = donors(&world.snapshot, &addr("a"), &addr("d"), &both).unwrap_err();
-    assert!(stuck[0].contains("it failed to in this operation"), "{stuck:?}");
+    let stuck = ask(&world, &avoiding(&both)).unwrap_err();
+    assert!(stuck.held && stuck.to_string().contains("it failed to in this operation"), "{stuck}");
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod asking;
 mod chains;
 mod choice;
 mod coverage;
+mod disk;
 mod levelling;
+mod places;
 
 use primacy_plan::testing::{World, addr, cluster};
 use primacy_plan::{

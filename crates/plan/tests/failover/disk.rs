@@ -1,0 +1,66 @@
+//! What only the dead primary's disk holds, with GTID.
+
+use super::*;
+use primacy_plan::testing::pos;
+use primacy_types::RefuseOrProceed;
+
+fn after_seal(world: &World) -> Plan {
+    let snapshot = &world.snapshot;
+    let request = FailoverRequest::default();
+    let plan = plan_failover(snapshot, &diagnose(snapshot), &request, Stage::AfterSeal).unwrap();
+    assert_eq!(violations(snapshot, &plan, false), [], "{plan:#?}");
+    plan
+}
+
+#[test]
+fn what_only_the_disk_has_is_rescued_with_what_a_better_replica_has() {
+    let world = killed().received("b", "0-1-100", "0-1-100").received("c", "0-1-120", "0-1-100");
+    let mut world = world.on_disk("a", pos("0-1-130"));
+    world.snapshot.policy.servers.entry(addr("b")).or_default().promotion =
+        primacy_types::Promotion::Prefer;
+    let plan = after_seal(&world);
+    assert!(levels(&plan).is_empty(), "one way instead of two: {}", steps(&plan));
+    insta::assert_snapshot!(steps(&plan).lines().take(3).collect::<Vec<_>>().join("\n"), @r"
+    cut out and keep what the binary logs of a:3306 hold beyond 0-1-100
+    wait until b:3306 has applied everything that it received
+    let b:3306 replicate what was saved of the binary logs of a:3306, up to 0-1-130
+    ");
+    assert!(says(&plan, "nothing acknowledged is missing"), "{:?}", plan.notes);
+}
+
+#[test]
+fn a_disk_that_adds_nothing_is_left_alone() {
+    let world = killed().received("c", "0-1-120", "0-1-100").on_disk("a", pos("0-1-120"));
+    let plan = after_seal(&world);
+    assert!(!steps(&plan).contains("cut out"), "{}", steps(&plan));
+}
+
+#[test]
+fn what_a_broken_replica_received_is_taken_from_the_primarys_disk() {
+    let mut world = killed().received("c", "0-1-120", "0-1-100").on_disk("a", pos("0-1-120"));
+    world.channel("c").applier_error =
+        Some(primacy_types::ReplicationError { code: 1062, message: "duplicate".into() });
+    let plan = after_seal(&world);
+    assert_eq!(plan.winner, addr("b"));
+    assert!(steps(&plan).contains("cut out and keep what the binary logs of a:3306"));
+}
+
+#[test]
+fn what_a_broken_replica_received_is_taken_from_its_relay_logs_when_the_primary_is_gone() {
+    let mut world = killed().received("c", "0-1-120", "0-1-100").readable("c");
+    world.channel("c").applier_error =
+        Some(primacy_types::ReplicationError { code: 1062, message: "duplicate".into() });
+    let plan = after_seal(&world);
+    assert_eq!(plan.winner, addr("b"));
+    assert!(steps(&plan).contains("cut out and keep what the relay logs of c:3306"));
+}
+
+#[test]
+fn a_loss_that_files_may_still_prevent_does_not_refuse_the_fence() {
+    let mut world = killed();
+    world.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Refuse);
+    assert!(ask(&world, &FailoverRequest::default()).is_err());
+    let world = world.readable("a");
+    let plan = plan(&world);
+    assert!(says(&plan, "is read from the binary logs of a:3306 after the fence"));
+}
