@@ -35,7 +35,7 @@ pub(crate) struct Begun {
 }
 
 /// Runs a blocking call to the store outside the reactor.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     match tokio::task::spawn_blocking(call).await {

@@ -18,6 +18,7 @@ mod look;
 mod operation;
 mod request;
 mod router;
+mod shared;
 mod start;
 mod steps;
 mod undo;

@@ -14,6 +14,15 @@ pub(crate) async fn facts(link: &mut Link, limit: Millis) -> Result<ServerFacts,
     Ok(seen.facts)
 }
 
+/// The same, with the end of the server's own binary log.
+pub(crate) async fn facts_and_place(
+    link: &mut Link,
+    limit: Millis,
+) -> Result<ServerFacts, WireError> {
+    let seen = observe(link, Depth::Place, None, limit.as_duration()).await?;
+    Ok(seen.facts)
+}
+
 /// The managed channel, or why the step cannot be done without it.
 pub(crate) fn channel<'f>(
     cluster: &Cluster,

@@ -10,16 +10,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use primacy_plan::{
     FailoverRequest, OperationKind, Plan, PlannedStep, Reason, Refusal, Stage, Step, diagnose,
-    plan_failover, violations,
+    has_everything, plan_failover, reattach, violations,
 };
 use primacy_store::{Level, Outcome, StepState};
-use primacy_types::{Address, ClusterSnapshot, Moment};
+use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, Moment};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::error::{OperationError, StepError};
 use crate::journal::{Begun, Journal, record_primary};
 use crate::request::{Report, Request};
+use crate::shared::Shared;
 use crate::{Cluster, LastSeen, failpoint, steps, undo};
 
 /// How long to wait before trying again what could not be done after the point of no return.
@@ -48,6 +49,10 @@ pub(crate) struct Operation<'c> {
     /// What the manager knew of the old primary before it was restarted.
     pub(crate) last_seen: Option<LastSeen>,
     pub(crate) control: Control,
+    /// What its steps hand on to each other.
+    pub(crate) shared: Shared,
+    /// What the old primary's disk was found to hold.
+    pub(crate) on_disk: Option<BinlogsOnDisk>,
 }
 
 /// What whoever began an operation gives it.
@@ -115,11 +120,15 @@ impl Operation<'_> {
 
     /// How many of the steps from `index` on run at the same time: repoints, and drains.
     fn group(&self, index: usize) -> usize {
+        // The old primary becomes a replica when nobody reads from it any more.
         let alike = |a: &Step, b: &Step| {
             matches!(
                 (a, b),
-                (Step::Repoint { .. }, Step::Repoint { .. })
-                    | (Step::Drain { .. }, Step::Drain { .. })
+                (Step::Repoint { .. }, Step::Repoint { server, .. }) if *server != self.plan.old
+            ) || matches!(
+                (a, b),
+                (Step::Drain { .. }, Step::Drain { .. })
+                    | (Step::Rescue { .. }, Step::Rescue { .. })
             )
         };
         let first = &self.plan.steps[index].step;
@@ -139,7 +148,7 @@ impl Operation<'_> {
         failpoint::hit("before", self.plan.steps[index].step.name());
         let runs = (index..index + group).map(|at| {
             let detail = self.noted(at).unwrap_or(&Value::Null);
-            steps::perform(self.cluster, &self.plan, &self.plan.steps[at], detail)
+            steps::perform(self.cluster, &self.plan, &self.plan.steps[at], detail, &self.shared)
         });
         let results = join_all(runs).await;
         let mut failed = None;
@@ -322,6 +331,7 @@ impl Operation<'_> {
         self.journal.begin_steps(&[(generation, index, planned, Value::Null)]).await?;
         let mut told: Option<Refusal> = None;
         loop {
+            self.read_the_disk().await;
             let snapshot = self.look().await;
             self.give_up_if_the_primary_serves(&snapshot).await?;
             self.take_amendments();
@@ -370,6 +380,22 @@ impl Operation<'_> {
         }
     }
 
+    /// Reads what the old primary's binary logs hold, where its files can be reached. What was read
+    /// once stays so: the server is fenced.
+    async fn read_the_disk(&mut self) {
+        if matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
+            return;
+        }
+        let by_place = self.shared.by_place;
+        let found = steps::read_the_disk(self.cluster, &self.plan.old, by_place).await;
+        if found != self.on_disk
+            && let Some(sentence) = found.as_ref().map(steps::said_of_disk)
+        {
+            self.tell(Level::Info, format!("{}: {sentence}", self.plan.old));
+        }
+        self.on_disk = found;
+    }
+
     /// Before the new epoch is on record a failover can still be given up, and is, when the old
     /// primary accepts writes: it was not dead, or a person brought it back.
     async fn give_up_if_the_primary_serves(
@@ -377,9 +403,7 @@ impl Operation<'_> {
         snapshot: &ClusterSnapshot,
     ) -> Result<(), OperationError> {
         let Some(facts) = snapshot.live(&self.plan.old) else { return Ok(()) };
-        let has_all = primacy_plan::held_by_all(snapshot, &self.plan.old)
-            .is_some_and(|all| facts.executed.covers(&all));
-        if !facts.writable() && !has_all {
+        if !facts.writable() && !has_everything(snapshot, &self.plan.old) {
             return Ok(());
         }
         let why = StepError::impossible(&self.plan.old, "it is back with everything");
@@ -508,6 +532,12 @@ impl Operation<'_> {
         snapshot.primary = Some(self.plan.old.clone());
         if let Some(last_seen) = &self.last_seen {
             last_seen.fill_in(&mut snapshot, self.cluster.clock);
+        }
+        if let Some(pair) = self.shared.pair() {
+            reattach(&mut snapshot, &pair.server, &pair.source, &pair.end);
+        }
+        if let Some(old) = snapshot.servers.get_mut(&self.plan.old) {
+            old.on_disk.clone_from(&self.on_disk);
         }
         snapshot
     }

@@ -13,8 +13,9 @@ use crate::hindrances::look_for_hindrances;
 use crate::journal::Journal;
 use crate::operation::{Control, Operation, check};
 use crate::request::{Report, Request};
-use crate::steps::{self, Before};
-use crate::{Cluster, LastSeen, steps::point};
+use crate::shared::{Pair, Shared, pair_of_earlier};
+use crate::steps::{self, Course, point};
+use crate::{Cluster, LastSeen};
 
 /// Plans what was asked for, on this snapshot; nothing is touched.
 ///
@@ -67,8 +68,11 @@ pub async fn start(
     let plan = plan(cluster, snapshot, &request).await?;
     let old = LastSeen::of(snapshot, &plan.old, cluster.clock);
     let journal = Journal::begin(&cluster.store, cluster.clock, &request, &plan, old).await?;
+    let shared = Shared::new(&cluster.store, journal.id.clone(), &plan);
     let operation = Operation {
         cluster,
+        shared,
+        on_disk: None,
         journal,
         request,
         plan,
@@ -130,8 +134,12 @@ pub async fn resume(
         let fenced = begun.iter().any(|b| b.done && b.generation == 1 && Some(b.index) == fence);
         first.old.map(|old| old.and_fenced(fenced))
     });
+    let shared = Shared::new(&cluster.store, record.id.clone(), &page.plan);
+    shared.read_back().await?;
     let mut operation = Operation {
         cluster,
+        shared,
+        on_disk: None,
         journal,
         request: page.request,
         plan: page.plan,
@@ -197,7 +205,37 @@ pub async fn repoint_stray(
         ));
     }
     let limit = cluster.policy.timing.repoint_limit;
-    point(cluster, server, primary, limit, &Before::default()).await
+    let pair = match primacy_plan::managed_source(snapshot, server) {
+        Some(source) if replicates_by_place(snapshot, server) => {
+            Some(place_of_earlier(cluster, server, &source, primary).await?)
+        }
+        _ => None,
+    };
+    point(cluster, server, primary, limit, &Course::late(pair)).await
+}
+
+/// Where a replica by file and position goes on at the primary: only the operation that made it
+/// primary knows.
+async fn place_of_earlier(
+    cluster: &Cluster,
+    server: &Address,
+    source: &Address,
+    primary: &Address,
+) -> Result<Pair, StepError> {
+    let pair = pair_of_earlier(cluster, source, primary).await?;
+    pair.ok_or_else(|| {
+        let why = format!(
+            "it stands in the binary log of {source}, and it is not on record which place of \
+             {primary} continues that"
+        );
+        StepError::impossible(server, why)
+    })
+}
+
+fn replicates_by_place(snapshot: &ClusterSnapshot, server: &Address) -> bool {
+    snapshot
+        .live_channel(server)
+        .is_some_and(|c| c.positioning == primacy_types::Positioning::FileAndPosition)
 }
 
 /// Closes a server that accepts writes although it is not the primary.
@@ -238,7 +276,7 @@ impl Operation<'_> {
         };
         let noted = self.begun.iter().find(|b| b.generation == 1 && b.index == index);
         let noted = noted.map(|b| b.detail.clone()).unwrap_or_default();
-        let fenced = steps::perform(self.cluster, &first.plan, planned, &noted).await;
+        let fenced = steps::perform(self.cluster, &first.plan, planned, &noted, &self.shared).await;
         fenced.map(|said| self.tell(Level::Info, said)).map_err(|error| {
             self.tell(Level::Alarm, error.to_string());
             OperationError::Unfinished { error: Box::new(error) }

@@ -7,9 +7,11 @@ mod attach;
 mod block;
 mod events;
 mod fence;
+mod places;
 mod point;
 mod promote;
 mod receivers;
+mod rescue;
 mod semi_sync;
 mod verify;
 
@@ -21,11 +23,13 @@ use serde_json::Value;
 
 use crate::Cluster;
 use crate::error::StepError;
+use crate::shared::Shared;
 
 pub(crate) use block::reopen;
 pub(crate) use fence::{close_by_sql, make_sure_it_is_closed, release};
-pub(crate) use point::{Before, point, put_back};
+pub(crate) use point::{Course, point, put_back};
 pub(crate) use receivers::start_receivers;
+pub(crate) use rescue::{read_the_disk, said_of_disk};
 pub(crate) use semi_sync::restore as restore_semi_sync;
 
 /// How often a state that is waited for is looked at.
@@ -39,6 +43,7 @@ pub(crate) async fn prepare(cluster: &Cluster, planned: &PlannedStep) -> Result<
         Step::SemiSyncRole { server, .. } => semi_sync::before(cluster, server, limit).await,
         Step::Detach { server }
         | Step::Level { server, .. }
+        | Step::Rescue { server, .. }
         | Step::Repoint { server, may_lag: false, .. } => {
             point::before(cluster, std::slice::from_ref(server), limit).await
         }
@@ -55,13 +60,23 @@ pub(crate) async fn perform(
     plan: &Plan,
     planned: &PlannedStep,
     before: &Value,
+    shared: &Shared,
 ) -> Result<String, StepError> {
     let limit = planned.limit;
+    let by_place = shared.by_place;
     match &planned.step {
         Step::Fence { server, rung } => fence::fence(cluster, server, *rung, limit, before).await,
         Step::SealReceivers { servers } => receivers::seal(cluster, servers, limit).await,
         Step::Measure => Ok(String::new()),
+        Step::Drain { server } if by_place => places::drain(cluster, server, limit).await,
         Step::Drain { server } => apply::drain(cluster, server, limit).await,
+        Step::PairPositions { server, source } => {
+            places::pair(cluster, shared, server, source, limit).await
+        }
+        Step::Save { from, since } => rescue::save(cluster, shared, from, since, limit).await,
+        Step::Rescue { server, from, until } => {
+            rescue::rescue(cluster, shared, server, from, until, limit).await
+        }
         Step::Level { server, from, until } => {
             apply::level(cluster, server, from, until, limit).await
         }
@@ -71,11 +86,14 @@ pub(crate) async fn perform(
                 OperationKind::Switchover => limit.min(cluster.policy.timing.switchover_limit),
                 _ => limit,
             };
-            attach::attach(cluster, source, replicas, *needed, limit).await
+            attach::attach(cluster, source, replicas, *needed, limit, before, shared).await
         }
         Step::BlockWrites { server, grace } => block::block(cluster, server, *grace, limit).await,
+        Step::CatchUp { server, source } if by_place => {
+            places::catch_up(cluster, server, source, limit).await
+        }
         Step::CatchUp { server, source } => apply::catch_up(cluster, server, source, limit).await,
-        Step::Detach { server } => promote::detach(cluster, server, limit).await,
+        Step::Detach { server } => promote::detach(cluster, server, limit, by_place).await,
         Step::SemiSyncRole { server, source, wait_count } => {
             semi_sync::set(cluster, server, *source, *wait_count, limit).await
         }
@@ -86,7 +104,8 @@ pub(crate) async fn perform(
         Step::Route { server, epoch } => promote::route(cluster, server, *epoch).await,
         Step::MoveEvents { to, from } => events::shift(cluster, to, from.as_ref(), limit).await,
         Step::Repoint { server, source, .. } => {
-            point(cluster, server, source, limit, &Before::of(before, server)).await
+            let course = Course::of(before, server, shared);
+            point(cluster, server, source, limit, &course).await
         }
         Step::Verify { primary, replicas } => {
             verify::verify(cluster, primary, replicas, limit, &plan.old).await

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::StepError;
 use crate::operation::Operation;
+use crate::shared::Shared;
 use crate::{Cluster, steps};
 
 /// Puts back every step that was begun. All are tried; the sentences of those that failed are
@@ -23,7 +24,7 @@ pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
         let Some(planned) = planned(operation, begun.generation, begun.index).await else {
             continue;
         };
-        match one(operation.cluster, &planned, &begun.detail).await {
+        match one(operation.cluster, &planned, &begun.detail, &operation.shared).await {
             Ok(()) => {
                 operation.begun[at].undone = true;
                 operation.journal.note(
@@ -67,20 +68,28 @@ async fn planned(operation: &Operation<'_>, generation: u32, index: usize) -> Op
     page.plan.steps.get(index).cloned()
 }
 
-async fn one(cluster: &Cluster, planned: &PlannedStep, noted: &Value) -> Result<(), StepError> {
+async fn one(
+    cluster: &Cluster,
+    planned: &PlannedStep,
+    noted: &Value,
+    shared: &Shared,
+) -> Result<(), StepError> {
     let limit = planned.limit;
     match &planned.step {
         Step::BlockWrites { server, .. } => steps::reopen(cluster, server, noted, limit).await,
         Step::SemiSyncRole { server, .. } => {
             steps::restore_semi_sync(cluster, server, noted, limit).await
         }
-        Step::Detach { server } | Step::Level { server, .. } | Step::Repoint { server, .. } => {
-            steps::put_back(cluster, noted, server, limit).await
+        Step::Detach { server }
+        | Step::Level { server, .. }
+        | Step::Rescue { server, .. }
+        | Step::Repoint { server, .. } => {
+            steps::put_back(cluster, noted, server, limit, shared).await
         }
         Step::AttachAckers { replicas, .. } => {
             let mut first = Ok(());
             for replica in replicas {
-                let back = steps::put_back(cluster, noted, replica, limit).await;
+                let back = steps::put_back(cluster, noted, replica, limit, shared).await;
                 if first.is_ok() {
                     first = back;
                 }
@@ -92,6 +101,8 @@ async fn one(cluster: &Cluster, planned: &PlannedStep, noted: &Value) -> Result<
         // These change nothing, or nothing that is in anybody's way.
         Step::Measure
         | Step::Drain { .. }
+        | Step::Save { .. }
+        | Step::PairPositions { .. }
         | Step::CatchUp { .. }
         | Step::RecordEpoch { .. }
         | Step::OpenWrites { .. }

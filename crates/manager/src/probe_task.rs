@@ -4,6 +4,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use primacy_exec::Eyes;
+use primacy_plan::replicates_by_place;
 use primacy_probe::{Depth, classify, observe};
 use primacy_types::{Address, ContactFailure, ServerFacts};
 use primacy_wire::{ConnectOptions, Session, WireError};
@@ -108,7 +110,11 @@ impl ProbeTask {
     ) -> Option<ContactFailure> {
         let asked = observatory.now();
         let complete = self.complete_at.is_none_or(|at| at.elapsed() >= COMPLETE);
-        let depth = if complete { Depth::Full } else { Depth::Quick };
+        let depth = match complete {
+            true => Depth::Full,
+            false if replicates_by_place(&observatory.remembered()) => Depth::Place,
+            false => Depth::Quick,
+        };
         match self.ask(depth, limit).await {
             Ok((facts, gaps)) => {
                 if complete {

@@ -165,7 +165,7 @@ impl Service for Standalone {
         if order.dry_run {
             return dry_run(self.get(name).await?, &request).await;
         }
-        self.order(name, request).await
+        Box::pin(self.order(name, request)).await
     }
 
     async fn failover(&self, name: &str, order: FailoverOrder) -> Result<Answer, ApiError> {
@@ -174,7 +174,7 @@ impl Service for Standalone {
         if dry {
             return dry_run(self.get(name).await?, &request).await;
         }
-        self.order(name, request).await
+        Box::pin(self.order(name, request)).await
     }
 
     async fn pause(&self, _name: &str, _order: PauseOrder) -> Result<ClusterView, ApiError> {

@@ -57,7 +57,13 @@ pub(crate) fn repoint_all(
 ) {
     let limit = snapshot.policy.timing.repoint_limit;
     let mut order = siblings.to_vec();
-    order.sort_by_key(|s| (snapshot.policy.server(s).promotion == Promotion::Never, s.clone()));
+    // Without GTID nobody may still read from the old primary when that becomes a replica itself
+    // and its log goes on with what it gets from the new one.
+    let by_place = replicates_by_place(snapshot);
+    let last = |s: &Address| by_place && snapshot.primary.as_ref() == Some(s);
+    order.sort_by_key(|s| {
+        (last(s), snapshot.policy.server(s).promotion == Promotion::Never, s.clone())
+    });
     for server in &order {
         let server = server.clone();
         steps.push(step(Step::Repoint { server, source: winner.clone(), may_lag: true }, limit));

@@ -26,6 +26,9 @@ pub enum Depth {
     /// What moves: state of replication, GTIDs, `read_only`, semi-sync. The rest is taken from
     /// the previous facts.
     Quick,
+    /// Also the end of the binary log: without GTID it moves instead of them. (Reading it waits for
+    /// a commit that is being written to the log.)
+    Place,
     /// Also registered replicas, the end of the binary log, and the epoch table.
     Full,
 }
@@ -129,6 +132,11 @@ pub async fn observe(
         facts.binlog.clone_from(&previous.binlog);
         facts.epoch = previous.epoch;
     }
+    if depth != Depth::Quick
+        && let Some(rows) = asking.may(Part::BinlogStatus, dialect.binlog_status()).await?
+    {
+        facts.binlog = facts::binlog_end(&rows);
+    }
     if depth == Depth::Full {
         look_closer(&mut asking, &mut facts).await?;
     }
@@ -139,9 +147,6 @@ async fn look_closer(asking: &mut Asking<'_>, facts: &mut ServerFacts) -> Result
     let dialect = asking.dialect;
     if let Some(rows) = asking.may(Part::Replicas, dialect.registered_replicas()).await? {
         facts.replicas = registered(&rows);
-    }
-    if let Some(rows) = asking.may(Part::BinlogStatus, dialect.binlog_status()).await? {
-        facts.binlog = facts::binlog_end(&rows);
     }
     match asking.must(dialect.read_epoch()).await {
         Ok(rows) => facts.epoch = facts::epoch(&rows),

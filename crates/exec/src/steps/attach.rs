@@ -4,8 +4,11 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use primacy_types::{Address, Millis};
 
-use super::{Before, POLL, point};
+use serde_json::Value;
+
+use super::{Course, POLL, point};
 use crate::error::StepError;
+use crate::shared::Shared;
 use crate::{Cluster, look};
 
 /// Points all `replicas` to `source` at once and returns as soon as `needed` of them are seen
@@ -17,10 +20,15 @@ pub(super) async fn attach(
     replicas: &[Address],
     needed: u16,
     limit: Millis,
+    before: &Value,
+    shared: &Shared,
 ) -> Result<String, StepError> {
-    let none = Before::default();
-    let mut moves: FuturesUnordered<_> =
-        replicas.iter().map(|replica| point(cluster, replica, source, limit, &none)).collect();
+    let courses: Vec<_> =
+        replicas.iter().map(|replica| (replica, Course::of(before, replica, shared))).collect();
+    let mut moves: FuturesUnordered<_> = courses
+        .iter()
+        .map(|(replica, course)| point(cluster, replica, source, limit, course))
+        .collect();
     // Counting and moving take turns on the source's control connection, so both must go on.
     let counting = async {
         loop {

@@ -2,37 +2,70 @@
 //!
 //! Relay logs are data: on MariaDB every CHANGE MASTER, on MySQL a CHANGE with both threads
 //! stopped, drops what was received and not applied. So a CHANGE is made only when the replica has
-//! applied everything it received, or when the new source holds all of it.
+//! applied everything it received, or when the new source holds all of it. Without GTID it is made
+//! only where the place is known that continues what the replica has.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use primacy_probe::{ChangeScope, SourceSettings, StartAt, Threads};
 use primacy_types::{
-    Address, ChannelStatus, Millis, Positioning, ReceiverState, ServerFacts, TransactionSet,
+    Address, BinlogPosition, ChannelStatus, Millis, Positioning, ReceiverState, ServerFacts,
+    TransactionSet,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{POLL, Progress};
+use super::{POLL, Progress, places};
 use crate::error::StepError;
 use crate::links::Link;
+use crate::shared::{Pair, Shared};
 use crate::{Cluster, look};
 
 /// What a server was before it was pointed elsewhere.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Before {
+struct Before {
     /// Its managed channel; `None` if it had none.
     channel: Option<ChannelStatus>,
 }
 
-impl Before {
-    /// Finds a server's part in what [`before`] noted.
-    pub(crate) fn of(noted: &Value, server: &Address) -> Self {
-        noted
+/// Where and how a server goes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Course {
+    /// The settings that it had before it was touched; `None` if its own are to be kept.
+    channel: Option<ChannelStatus>,
+    onward: Onward,
+}
+
+/// At which place of the new source's log.
+#[derive(Clone, Debug, Default)]
+enum Onward {
+    /// The GTIDs say it.
+    #[default]
+    Gtid,
+    /// Where the new primary's log continues the old one's.
+    Pair(Pair),
+    /// Here, whatever the server has: it goes back to where it was.
+    Back(BinlogPosition),
+}
+
+impl Course {
+    /// A server's course from what [`before`] noted and what the operation has found out.
+    pub(crate) fn of(noted: &Value, server: &Address, shared: &Shared) -> Self {
+        let before: Before = noted
             .get(server.to_string())
             .and_then(|v| serde_json::from_value(v.clone()).ok())
-            .unwrap_or_default()
+            .unwrap_or_default();
+        Self {
+            // A channel that was pointed to saved events since has their settings.
+            channel: shared.noted_channel(server).or(before.channel),
+            onward: shared.pair().map_or(Onward::Gtid, Onward::Pair),
+        }
+    }
+
+    /// The course of a server that comes back after an operation has ended.
+    pub(crate) fn late(pair: Option<Pair>) -> Self {
+        Self { channel: None, onward: pair.map_or(Onward::Gtid, Onward::Pair) }
     }
 }
 
@@ -56,15 +89,15 @@ pub(super) async fn before(
     Ok(serde_json::to_value(all).unwrap_or_default())
 }
 
-/// Points `server` to `source` by GTID and sees its receiver connect.
+/// Points `server` to `source` and sees its receiver connect.
 pub(crate) async fn point(
     cluster: &Cluster,
     server: &Address,
     source: &Address,
     limit: Millis,
-    before: &Before,
+    course: &Course,
 ) -> Result<String, StepError> {
-    let whole = change(cluster, server, source, limit, before, Kind::ForGood);
+    let whole = change(cluster, server, source, limit, course, Kind::ForGood);
     within(server, limit, whole).await
 }
 
@@ -76,8 +109,8 @@ pub(super) async fn point_for_a_while(
     source: &Address,
     limit: Millis,
 ) -> Result<String, StepError> {
-    let before = Before::default();
-    let whole = change(cluster, server, source, limit, &before, Kind::ForAWhile);
+    let course = Course::default();
+    let whole = change(cluster, server, source, limit, &course, Kind::ForAWhile);
     within(server, limit, whole).await
 }
 
@@ -87,11 +120,17 @@ pub(crate) async fn put_back(
     noted: &Value,
     server: &Address,
     limit: Millis,
+    shared: &Shared,
 ) -> Result<(), StepError> {
-    let before = Before::of(noted, server);
-    let Some(channel) = &before.channel else { return Ok(()) };
+    let mut course = Course::of(noted, server, shared);
+    let Some(channel) = &course.channel else { return Ok(()) };
     let source = channel.source.clone();
-    point(cluster, server, &source, limit, &before).await?;
+    if shared.by_place {
+        // It left its source where everybody did, or has not left it at all.
+        let left_at = shared.pair().map(|pair| pair.end).or_else(|| channel.applied.clone());
+        course.onward = left_at.map_or(Onward::Gtid, Onward::Back);
+    }
+    point(cluster, server, &source, limit, &course).await?;
     Ok(())
 }
 
@@ -120,7 +159,7 @@ async fn change(
     server: &Address,
     source: &Address,
     limit: Millis,
-    before: &Before,
+    course: &Course,
     kind: Kind,
 ) -> Result<String, StepError> {
     let at = |doing| StepError::at(server, doing);
@@ -135,18 +174,29 @@ async fn change(
     if kind == Kind::ForGood {
         refuse_writable(&facts, server)?;
     }
+    let by_place = !matches!(course.onward, Onward::Gtid);
     let already = facts.channel(name).is_some_and(|c| {
-        c.source == *source && c.positioning.is_gtid() && c.receiver_error.is_none()
+        c.source == *source && (c.positioning.is_gtid() || by_place) && c.receiver_error.is_none()
     });
     if !already {
-        if facts.channel(name).is_some() {
+        let start_at = match &course.onward {
+            Onward::Gtid => None,
+            Onward::Back(place) => Some(place.clone()),
+            Onward::Pair(pair) => {
+                Some(places::place_for(cluster, server, &mut link, pair, limit).await?)
+            }
+        };
+        if facts.channel(name).is_some() && by_place {
+            let stop = dialect.stop(Threads::Both, name);
+            link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+        } else if facts.channel(name).is_some() {
             super::receivers::stop_on(cluster, server, &mut link, limit).await?;
             facts = keep_what_it_received(cluster, server, &mut link, source, limit).await?;
             let stop = dialect.stop(Threads::Both, name);
             link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
         }
         become_a_replica(cluster, server, &mut link, &facts, limit).await?;
-        let settings = settings(cluster, &facts, source, before);
+        let settings = settings(cluster, &facts, source, course, start_at);
         let escapes = link.no_backslash_escapes();
         let change = dialect
             .change_source(name, &settings, ChangeScope::BothStopped, escapes)
@@ -265,18 +315,19 @@ fn settings(
     cluster: &Cluster,
     facts: &ServerFacts,
     source: &Address,
-    before: &Before,
+    course: &Course,
+    place: Option<BinlogPosition>,
 ) -> SourceSettings {
     let name = &cluster.policy.channel;
     let remembered = cluster.eyes.remembered();
-    let model = before
+    let model = course
         .channel
         .clone()
         .or_else(|| facts.channel(name).cloned())
         .or_else(|| remembered.all_live().find_map(|(_, f)| f.channel(name).cloned()));
     let password = cluster.replication.password.clone();
     let policy = &cluster.policy;
-    let own = facts.channel(name).or(before.channel.as_ref());
+    let own = course.channel.as_ref().or(facts.channel(name));
     let positioning = match own.map(|c| c.positioning) {
         Some(positioning) if positioning.is_gtid() => positioning,
         _ if facts.version.is_mariadb() => Positioning::SlavePos,
@@ -292,7 +343,7 @@ fn settings(
         source: source.clone(),
         user: cluster.replication.user.clone(),
         password,
-        start_at: StartAt::Gtid(positioning),
+        start_at: place.map_or(StartAt::Gtid(positioning), StartAt::Position),
         heartbeat_period: own
             .and_then(|c| c.heartbeat_period)
             .filter(|p| p.0 > 0)

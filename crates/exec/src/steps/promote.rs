@@ -20,6 +20,7 @@ pub(super) async fn detach(
     cluster: &Cluster,
     server: &Address,
     limit: Millis,
+    by_place: bool,
 ) -> Result<String, StepError> {
     let at = |doing| StepError::at(server, doing);
     let mut link = cluster
@@ -27,12 +28,16 @@ pub(super) async fn detach(
         .to(server, limit.as_duration())
         .await
         .map_err(at("connecting to promote it"))?;
-    let facts = look::facts(&mut link, limit).await.map_err(at("looking at replication"))?;
+    let mut facts = look::facts(&mut link, limit).await.map_err(at("looking at replication"))?;
     let name = &cluster.policy.channel;
     if facts.channel(name).is_none() {
         return Ok(String::new());
     }
-    let holds = facts.holds(name);
+    if by_place {
+        // What a relay log has behind the last whole transaction is no transaction.
+        facts = super::places::apply_all(cluster, server, &mut link, limit).await?;
+    }
+    let holds = if by_place { facts.executed.clone() } else { facts.holds(name) };
     if !facts.executed.covers(&holds) {
         return Err(StepError::impossible(
             server,

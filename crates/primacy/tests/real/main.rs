@@ -11,6 +11,7 @@ mod failover;
 #[cfg(debug_assertions)]
 mod journal;
 mod network;
+mod places;
 mod refusals;
 mod restraint;
 mod seen;

@@ -1,10 +1,9 @@
 //! What the manager shows, finds and writes down.
 
-use primacy_plan::Diagnosis;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Manager, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server};
 
 async fn check_finds_what_is_wrong_until_it_is_mended(server: &str) {
     let cluster = cluster(server).semi_sync(1).up().await;
@@ -61,37 +60,7 @@ async fn no_password_is_written_or_told_anywhere(server: &str) {
     }
 }
 
-async fn a_cluster_without_gtid_is_shown_and_its_failover_refused(server: &str) {
-    let cluster = cluster(server).without_gtid().up().await;
-    let manager = Manager::start(PROGRAM, &cluster).await;
-    assert_eq!(manager.view().await.health, "healthy");
-    cluster.sql("s1", "CREATE TABLE app.t (id INT PRIMARY KEY)").await;
-    eventually(LONG, "every server is shown with its position", async || {
-        manager.view().await.servers.iter().all(|server| server.position.is_some())
-    })
-    .await;
-    cluster.kill("s1").await;
-    manager
-        .diagnoses("it says that the primary is dead", |d| {
-            matches!(d, Diagnosis::PrimaryDead { .. })
-        })
-        .await;
-    eventually(LONG, "it says why it does nothing", async || {
-        manager.log().contains("it does not replicate by GTID")
-    })
-    .await;
-    manager.has_done_nothing().await;
-    assert!(cluster.writable().await.is_empty());
-    let order = primacy_api::FailoverOrder { force: true, ..Default::default() };
-    let refused = manager.try_failover(order).await.unwrap_err();
-    assert!(format!("{refused:?}").contains("GTID"), "{refused:?}");
-    cluster.start("s1").await;
-    eventually(LONG, "the primary serves again", async || cluster.writable().await == ["s1"]).await;
-}
-
 on_each_server!(
     check_finds_what_is_wrong_until_it_is_mended,
     no_password_is_written_or_told_anywhere,
-    a_cluster_without_gtid_is_shown_and_its_failover_refused,
 );
-on_mysql_5_6!(a_cluster_without_gtid_is_shown_and_its_failover_refused);

@@ -1,0 +1,250 @@
+//! The same as with GTID, for clusters that replicate by file and position: what is applied is a
+//! place in the source's binary log, and a replica moves to another source only where it is known
+//! which place there continues its own.
+
+use std::time::Duration;
+
+use primacy_types::{Address, BinlogPosition, ChannelStatus, Millis, ReceiverState, ServerFacts};
+use tokio::time::Instant;
+
+use super::{POLL, Progress};
+use crate::error::StepError;
+use crate::links::Link;
+use crate::shared::{Pair, Shared};
+use crate::{Cluster, look};
+
+/// An applier that has nothing left to do and whose place has not moved for so long stands at the
+/// last whole transaction: what its relay log has behind that is a part of one. Longer than the
+/// pauses in which parallel appliers write down how far they are (MySQL
+/// `replica_checkpoint_period`, 300 ms).
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Tells a relay log that is applied from one that still is.
+struct Applying {
+    progress: Progress<Option<BinlogPosition>>,
+    moved: Instant,
+    last: Option<BinlogPosition>,
+}
+
+impl Applying {
+    fn new(limit: Millis) -> Self {
+        Self { progress: Progress::new(limit), moved: Instant::now(), last: None }
+    }
+
+    /// Looks at a channel: whether all that is whole of what it received is applied.
+    fn is_done(&mut self, server: &Address, channel: &ChannelStatus) -> Result<bool, StepError> {
+        if self.last != channel.applied {
+            self.last.clone_from(&channel.applied);
+            self.moved = Instant::now();
+        }
+        if channel.applied >= channel.read {
+            return Ok(true);
+        }
+        let idle = channel.applier_idle && self.moved.elapsed() >= SETTLED;
+        if idle && channel.receiver == ReceiverState::Stopped {
+            return Ok(true);
+        }
+        self.progress.saw(server, channel.applied.clone(), || {
+            let place = |p: &Option<BinlogPosition>| {
+                p.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+            };
+            format!("it has applied {} of {}", place(&channel.applied), place(&channel.read))
+        })?;
+        Ok(false)
+    }
+}
+
+/// The server applies everything whole that it received.
+pub(super) async fn drain(
+    cluster: &Cluster,
+    server: &Address,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let mut link = open(cluster, server, limit).await?;
+    let facts = apply_all(cluster, server, &mut link, limit).await?;
+    Ok(match facts.channel(&cluster.policy.channel).and_then(|c| c.applied.as_ref()) {
+        Some(place) => format!("{server} has applied everything up to {place}"),
+        None => String::new(),
+    })
+}
+
+/// Waits until everything whole is applied, starting the applier if somebody stopped it.
+pub(super) async fn apply_all(
+    cluster: &Cluster,
+    server: &Address,
+    link: &mut Link,
+    limit: Millis,
+) -> Result<ServerFacts, StepError> {
+    let mut applying = Applying::new(limit);
+    loop {
+        let facts = facts(server, link, limit).await?;
+        let channel = look::channel(cluster, server, &facts)?;
+        if applying.is_done(server, channel)? {
+            return Ok(facts);
+        }
+        keep_applying(server, link, channel, limit).await?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// An applier that stopped with an error ends the wait; one that a person stopped is started.
+async fn keep_applying(
+    server: &Address,
+    link: &mut Link,
+    channel: &ChannelStatus,
+    limit: Millis,
+) -> Result<(), StepError> {
+    if let Some(error) = &channel.applier_error {
+        return Err(StepError::impossible(
+            server,
+            format!(
+                "its applier stopped with error {} before it had applied its relay log: {}",
+                error.code, error.message
+            ),
+        ));
+    }
+    if !channel.applier_running {
+        let start = link.dialect().start(primacy_probe::Threads::Applier, &channel.name);
+        let doing = "starting the applier";
+        link.execute(&start, limit.as_duration()).await.map_err(StepError::at(server, doing))?;
+    }
+    Ok(())
+}
+
+/// The winner applies everything that the blocked primary has written.
+pub(super) async fn catch_up(
+    cluster: &Cluster,
+    server: &Address,
+    source: &Address,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let end = written(cluster, source, limit).await?;
+    let mut link = open(cluster, server, limit).await?;
+    reach(cluster, server, &mut link, &end, limit).await?;
+    let still = written(cluster, source, limit).await?;
+    if still != end {
+        let why = format!("it went on writing while it was blocked: from {end} to {still}");
+        return Err(StepError::impossible(source, why));
+    }
+    Ok(format!("{server} has everything of {source} up to {end}"))
+}
+
+/// Waits until the server has applied its source's log up to `end`.
+pub(super) async fn reach(
+    cluster: &Cluster,
+    server: &Address,
+    link: &mut Link,
+    end: &BinlogPosition,
+    limit: Millis,
+) -> Result<ServerFacts, StepError> {
+    let mut progress = Progress::new(limit);
+    let mut applying = Applying::new(limit);
+    loop {
+        let facts = facts(server, link, limit).await?;
+        let channel = look::channel(cluster, server, &facts)?;
+        let applied = channel.applied.as_ref();
+        if applied.is_some_and(|place| place >= end) {
+            return Ok(facts);
+        }
+        let stands = || applied.map_or_else(|| "the beginning".to_owned(), ToString::to_string);
+        if channel.receiver == ReceiverState::Stopped && applying.is_done(server, channel)? {
+            return Err(StepError::impossible(
+                server,
+                format!("it stands at {} and receives no more, short of {end}", stands()),
+            ));
+        }
+        keep_applying(server, link, channel, limit).await?;
+        progress.saw(server, (channel.applied.clone(), channel.read.clone()), || {
+            format!("it stands at {}, short of {end}", stands())
+        })?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Puts on record which place of the winner's log continues the old primary's.
+pub(super) async fn pair(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    source: &Address,
+    limit: Millis,
+) -> Result<String, StepError> {
+    if let Some(known) = shared.pair().filter(|p| p.server == *server) {
+        return Ok(said(&known));
+    }
+    let mut link = open(cluster, server, limit).await?;
+    let facts = facts(server, &mut link, limit).await?;
+    if facts.writable() {
+        return Err(StepError::impossible(server, "it accepts writes: its place means nothing"));
+    }
+    let channel = look::channel(cluster, server, &facts)?;
+    let (Some(end), Some(start)) = (channel.applied.clone(), facts.binlog.clone()) else {
+        return Err(StepError::impossible(server, "it does not say at which place its log stands"));
+    };
+    let pair = Pair { server: server.clone(), source: source.clone(), end, start };
+    shared.set_pair(pair.clone()).await?;
+    Ok(said(&pair))
+}
+
+fn said(pair: &Pair) -> String {
+    format!("{} of {} is {} of {}", pair.end, pair.source, pair.start, pair.server)
+}
+
+/// Where a replica may go on at the new primary: it has applied exactly what that had.
+pub(super) async fn place_for(
+    cluster: &Cluster,
+    server: &Address,
+    link: &mut Link,
+    pair: &Pair,
+    limit: Millis,
+) -> Result<BinlogPosition, StepError> {
+    let seen = facts(server, link, limit).await?;
+    if *server == pair.source {
+        // The old primary of a switchover: it was blocked at this very place.
+        return match seen.binlog {
+            Some(own) if own == pair.end => Ok(pair.start.clone()),
+            own => Err(StepError::impossible(
+                server,
+                format!(
+                    "it has written after the new primary took over at {}: its log ends at {}",
+                    pair.end,
+                    own.map_or_else(|| "an unknown place".to_owned(), |own| own.to_string())
+                ),
+            )),
+        };
+    }
+    let seen = reach(cluster, server, link, &pair.end, limit).await?;
+    let stands = look::channel(cluster, server, &seen)?.applied.clone();
+    match stands {
+        Some(place) if place == pair.end => Ok(pair.start.clone()),
+        place => Err(StepError::impossible(
+            server,
+            format!(
+                "it stands at {}, and the new primary's log continues {}: one of them has what \
+                 the other lacks",
+                place.map_or_else(|| "an unknown place".to_owned(), |place| place.to_string()),
+                pair.end
+            ),
+        )),
+    }
+}
+
+async fn written(
+    cluster: &Cluster,
+    server: &Address,
+    limit: Millis,
+) -> Result<BinlogPosition, StepError> {
+    let mut link = open(cluster, server, limit).await?;
+    let facts = facts(server, &mut link, limit).await?;
+    facts.binlog.ok_or_else(|| StepError::impossible(server, "it writes no binary log"))
+}
+
+async fn open(cluster: &Cluster, server: &Address, limit: Millis) -> Result<Link, StepError> {
+    let doing = "looking at replication";
+    cluster.links.to(server, limit.as_duration()).await.map_err(StepError::at(server, doing))
+}
+
+async fn facts(server: &Address, link: &mut Link, limit: Millis) -> Result<ServerFacts, StepError> {
+    let doing = "looking at replication";
+    look::facts_and_place(link, limit).await.map_err(StepError::at(server, doing))
+}
