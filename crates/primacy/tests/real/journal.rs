@@ -132,8 +132,35 @@ async fn a_failover_is_finished_by_the_next_manager(server: &str) {
     }
 }
 
+/// The manager dies just before it opens the winner, and while nobody looks the old primary is
+/// started again and takes writes.
+async fn an_old_primary_that_came_back_writable_is_closed_before_the_winner_opens(server: &str) {
+    let cluster = cluster(server).semi_sync(1).up().await;
+    let mut first = spawn(&cluster, "before:open-writes");
+    first.is_ready().await;
+    cluster.kill("s1").await;
+    dies(&mut first, "before:open-writes").await;
+    cluster.start("s1").await;
+    if !cluster.is_mariadb() {
+        cluster.sql("s1", "SET GLOBAL super_read_only = OFF").await;
+    }
+    cluster.sql("s1", "SET GLOBAL read_only = OFF").await;
+    let next = Manager::spawn(PROGRAM, &cluster, &[]);
+    let socket = cluster.socket();
+    eventually(LONG, "the restarted manager listens", async || {
+        primacy_api::Client::connect(&socket).await.is_ok()
+    })
+    .await;
+    let winner = cluster.name_of(&next.has_done(Failover, LONG).await).unwrap();
+    assert_ne!(winner, "s1");
+    assert_eq!(cluster.writable().await, [winner.as_str()]);
+    let sibling = if winner == "s2" { "s3" } else { "s2" };
+    cluster.all_replicate(&[sibling], &winner).await;
+}
+
 on_each_server!(
     a_failover_survives_a_manager_that_dies_at_every_step,
     a_switchover_survives_a_manager_that_dies_at_every_step,
     a_failover_is_finished_by_the_next_manager,
+    an_old_primary_that_came_back_writable_is_closed_before_the_winner_opens,
 );
