@@ -18,6 +18,7 @@ use crate::election::{Election, elect};
 use crate::operation::NOT_GUARANTEED;
 use crate::origin::readable;
 use crate::places::{by_place, replicates_by_place};
+use crate::preview::with_expected_disk;
 use crate::repoint::{direct, repoint_all, semi_sync, siblings, step};
 use crate::rescue::rescue;
 use crate::{
@@ -90,6 +91,11 @@ pub fn plan_failover(
     }
     let coverage = coverage::coverage(snapshot, &old);
     reasons.extend(is_covered(snapshot, &old, stage, &coverage, request, &mut notes));
+    // Until the fence is up the disk is only expected to be readable; then it is read.
+    let snapshot = &*match stage {
+        Stage::BeforeFence => with_expected_disk(snapshot, &old),
+        Stage::AfterSeal => Cow::Borrowed(snapshot),
+    };
     let election = match elect(snapshot, &old, &judged, request, &mut notes) {
         Ok(election) if reasons.is_empty() => election,
         Ok(_) => return Err(refusal(judged, reasons, false)),

@@ -2,6 +2,7 @@
 //! promise. It knows nothing of how plans are made, and it runs before every execution and in
 //! every test.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use primacy_types::{
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::{FORCED, NOT_GUARANTEED};
 use crate::places::{by_place, replicates_by_place};
+use crate::preview::with_expected_disk;
 use crate::{OperationKind, Origin, Plan, PlannedStep, Step, holdings, topology};
 
 /// A promise that a plan would break.
@@ -52,17 +54,19 @@ struct Simulated<'a> {
 /// that and nothing else.
 pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) -> Vec<Violation> {
     let snapshot = &*by_place(snapshot);
+    let fences = |s: &PlannedStep| matches!(s.step, Step::Fence { .. });
+    let is_preview = plan.kind == OperationKind::Failover && plan.steps.iter().any(fences);
+    let snapshot = &*match is_preview {
+        true => with_expected_disk(snapshot, &plan.old),
+        false => Cow::Borrowed(snapshot),
+    };
     let channel = &snapshot.policy.channel;
     let live = || snapshot.all_live();
     let mut writable: BTreeSet<Address> =
         live().filter(|(_, f)| f.writable()).map(|(a, _)| a.clone()).collect();
     // A primary that does not answer may well accept writes. A plan that goes on after the fence
     // does not repeat it: then only the server's own word says that it is open again.
-    let fences = |s: &PlannedStep| matches!(s.step, Step::Fence { .. });
-    if plan.kind == OperationKind::Failover
-        && snapshot.live(&plan.old).is_none()
-        && plan.steps.iter().any(fences)
-    {
+    if is_preview && snapshot.live(&plan.old).is_none() {
         writable.insert(plan.old.clone());
     }
     let mut world = Simulated {

@@ -22,6 +22,7 @@ mod invariants;
 mod operation;
 mod origin;
 mod places;
+mod preview;
 mod repoint;
 mod rescue;
 mod step;

@@ -64,3 +64,25 @@ fn a_loss_that_files_may_still_prevent_does_not_refuse_the_fence() {
     let plan = plan(&world);
     assert!(says(&plan, "is read from the binary logs of a:3306 after the fence"));
 }
+
+#[test]
+fn a_dry_run_shows_what_is_expected_of_a_readable_disk() {
+    let mut world = killed().readable("a");
+    world.facts("a").executed = pos("0-1-130");
+    let text = steps(&plan(&world));
+    assert!(
+        text.contains(
+            "let b:3306 replicate what was saved of the binary logs of a:3306, up to 0-1-130"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_only_a_broken_replica_holds_does_not_refuse_the_fence_of_a_readable_primary() {
+    let mut world = killed().received("c", "0-1-120", "0-1-100");
+    world.channel("c").applier_error =
+        Some(primacy_types::ReplicationError { code: 1062, message: "duplicate".into() });
+    assert!(ask(&world, &FailoverRequest::default()).is_err());
+    assert!(ask(&world.readable("a"), &FailoverRequest::default()).is_ok());
+}
