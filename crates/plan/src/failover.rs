@@ -286,7 +286,8 @@ fn is_covered(
         notes.push(format!("nothing acknowledged is missing: {}", coverage.sentence));
         return None;
     }
-    if stage == Stage::BeforeFence && readable(snapshot, old) {
+    let unread = snapshot.server(old).is_some_and(|s| s.on_disk.is_none());
+    if stage == Stage::BeforeFence && unread && readable(snapshot, old) {
         notes.push(format!(
             "whether the replicas have everything is not proved ({}); what they lack is read from \
              the binary logs of {old} after the fence",

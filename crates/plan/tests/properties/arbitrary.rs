@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use primacy_plan::testing::{NOW, World, addr, cluster_of, gtids, pos, uuid};
-use primacy_plan::{FailoverRequest, SwitchoverRequest};
+use primacy_plan::testing::{NOW, World, addr, cluster_of, gtids, place, pos, up_to, uuid};
+use primacy_plan::{FailoverRequest, SwitchoverRequest, replicates_by_place};
 use primacy_types::{
-    Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, Epoch, FenceRung, GtidMode,
-    Millis, Moment, OnCleanShutdown, Positioning, ProcessState, Promotion, ReceiverState,
-    RefuseOrProceed, ReplicationError, SemiSyncPolicy, ServerVersion, TransactionSet, WithoutAcker,
+    Address, BinlogPosition, BinlogsOnDisk, ChannelStatus, Contact, ContactFailure, Epoch,
+    FenceRung, FileAccess, GtidMode, Millis, Moment, OnCleanShutdown, Positioning, ProcessState,
+    Promotion, ReceiverState, RefuseOrProceed, ReplicationError, SemiSyncPolicy, ServerVersion,
+    TransactionSet, WithoutAcker,
 };
 use proptest::prelude::*;
 
@@ -110,7 +111,57 @@ fn world(tape: &mut Tape) -> World {
         server(tape, &mut world, name);
     }
     trouble(tape, &mut world);
+    if tape.one_in(4) {
+        by_place(tape, &mut world);
+    }
+    files(tape, &mut world, mysql);
     world
+}
+
+/// Everybody replicates by file and position, and stands somewhere.
+fn by_place(tape: &mut Tape, world: &mut World) {
+    let somewhere = |tape: &mut Tape| 1000 + 100 * u64::from(tape.below(6));
+    for server in world.snapshot.servers.values_mut() {
+        let Some(facts) = &mut server.facts else { continue };
+        facts.binlog = Some(place(somewhere(tape)));
+        for channel in &mut facts.channels {
+            let (a, b) = (somewhere(tape), somewhere(tape));
+            channel.positioning = Positioning::FileAndPosition;
+            channel.received = None;
+            channel.applied = Some(place(a.min(b)));
+            channel.read = Some(place(a.max(b)));
+        }
+    }
+}
+
+/// Which files can be read, and what was read of the primary's.
+fn files(tape: &mut Tape, world: &mut World, mysql: bool) {
+    let by_place = replicates_by_place(&world.snapshot);
+    for (address, server) in &mut world.snapshot.servers {
+        if !tape.one_in(3) {
+            continue;
+        }
+        let last = 100 + u64::from(tape.below(5));
+        let offset = 1000 + 100 * u64::from(tape.below(6));
+        let holds = match (by_place, mysql) {
+            (true, _) => up_to(offset),
+            (false, true) => gtids(&format!("1:1-{last},2:1-100")),
+            (false, false) => pos(&format!("0-1-{last},1-1-100")),
+        };
+        server.files = Some(FileAccess::Readable);
+        if *address == addr("a") {
+            let (end, length) = (place(offset), place(offset + 150));
+            let incomplete = None;
+            server.on_disk = Some(tape.mostly(
+                8,
+                BinlogsOnDisk::Read { holds, end, length, incomplete },
+                &[
+                    BinlogsOnDisk::Unreadable { reason: "encrypted".into(), passing: false },
+                    BinlogsOnDisk::Unreadable { reason: "silent".into(), passing: true },
+                ],
+            ));
+        }
+    }
 }
 
 fn policy(tape: &mut Tape, world: &mut World) {

@@ -2,8 +2,8 @@
 //! checker that accepts everything would pass all other tests.
 
 use primacy_plan::{
-    FailoverRequest, Plan, PlannedStep, Stage, Step, SwitchoverRequest, diagnose, plan_failover,
-    plan_switchover, violations,
+    FailoverRequest, Origin, Plan, PlannedStep, Stage, Step, SwitchoverRequest, diagnose,
+    plan_failover, plan_switchover, violations,
 };
 use primacy_types::{Address, ClusterSnapshot};
 use proptest::prelude::*;
@@ -91,6 +91,10 @@ fn is_needed(snapshot: &ClusterSnapshot, plan: &Plan, donor: &Address) -> bool {
     let holds = |server: &Address| snapshot.live(server).map(|f| f.holds(""));
     let donors = plan.steps.iter().filter_map(|s| match &s.step {
         Step::Level { from, .. } if from != donor => holds(from),
+        Step::Rescue { from: Origin::RelayLogs(from), .. } => holds(from),
+        Step::Rescue { from: Origin::Binlogs(from), .. } => {
+            snapshot.server(from)?.on_disk.as_ref()?.holds().cloned()
+        }
         _ => None,
     });
     let rest = donors.chain(holds(&plan.winner)).reduce(|all, more| all.union(&more));
@@ -113,6 +117,13 @@ fn of_a_failover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)>
             Step::Level { from, .. } if is_needed(snapshot, plan, from) => {
                 mutants.push((format!("level {i} is dropped"), without(plan, i)));
                 mutants.push((format!("opened before level {i}"), moved(plan, open, i)));
+            }
+            Step::Save { .. } => {
+                mutants.push((format!("save {i} is left out"), without(plan, i)));
+            }
+            Step::PairPositions { .. } if at(plan, "repoint").is_some() => {
+                mutants.push(("the places are not noted".to_owned(), without(plan, i)));
+                mutants.push(("noted too late".to_owned(), moved(plan, i, plan.steps.len() - 1)));
             }
             Step::Drain { server } if i > drain && unapplied(server) => {
                 let missed = plan.steps[i + 1].clone();
