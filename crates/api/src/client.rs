@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 use crate::{
     Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, PauseOrder, Service, SwitchoverOrder,
+    HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, Service, SwitchoverOrder,
 };
 
 /// Limit of a question.
@@ -179,6 +179,10 @@ impl Service for Client {
 
     async fn resume(&self, name: &str) -> Result<ClusterView, ApiError> {
         self.post(&format!("/v1/clusters/{}/resume", escaped(name)), &()).await
+    }
+
+    async fn inject_empty(&self, name: &str, order: InjectOrder) -> Result<Injection, ApiError> {
+        self.post(&format!("/v1/clusters/{}/inject-empty", escaped(name)), &order).await
     }
 
     async fn history(

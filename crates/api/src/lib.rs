@@ -6,6 +6,7 @@
 
 mod answer;
 mod client;
+mod errant;
 mod routes;
 mod view;
 
@@ -14,6 +15,7 @@ pub use answer::{
     SwitchoverOrder, Timeline,
 };
 pub use client::{Client, ClientError};
+pub use errant::{InjectOrder, Injection};
 pub use routes::{Service, router};
 pub use view::{
     CheckReport, ClusterView, Explanation, Incomplete, OperationView, ServerRole, ServerView,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, PauseOrder, SwitchoverOrder,
+    HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, SwitchoverOrder,
 };
 
 /// Whoever answers: a manager, or a command that works without one.
@@ -34,6 +34,8 @@ pub trait Service: Send + Sync + 'static {
     async fn pause(&self, name: &str, order: PauseOrder) -> Result<ClusterView, ApiError>;
     /// Ends the pause, and the block after a failover.
     async fn resume(&self, name: &str) -> Result<ClusterView, ApiError>;
+    /// Commits empty transactions in the place of errant ones.
+    async fn inject_empty(&self, name: &str, order: InjectOrder) -> Result<Injection, ApiError>;
     /// Operations, the newest first.
     async fn history(
         &self,
@@ -57,6 +59,7 @@ pub fn router(service: Shared) -> Router {
         .route("/v1/clusters/{name}/failover", post(failover))
         .route("/v1/clusters/{name}/pause", post(pause))
         .route("/v1/clusters/{name}/resume", post(resume))
+        .route("/v1/clusters/{name}/inject-empty", post(inject_empty))
         .route("/v1/history", get(history))
         .route("/v1/history/{id}", get(operation))
         .with_state(service)
@@ -126,6 +129,14 @@ async fn pause(
 
 async fn resume(State(service): State<Shared>, Path(name): Path<String>) -> Result2<ClusterView> {
     json(service.resume(&name).await)
+}
+
+async fn inject_empty(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+    Json(order): Json<InjectOrder>,
+) -> Result2<Injection> {
+    json(service.inject_empty(&name, order).await)
 }
 
 /// Query of `/v1/history`.

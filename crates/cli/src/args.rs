@@ -2,6 +2,7 @@
 //! man pages are made from this.
 
 mod cluster;
+mod errant;
 mod examples;
 mod local;
 mod sandbox;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
+pub(crate) use errant::{ErrantVerb, InjectEmpty};
 pub(crate) use local::{
     Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
 };
@@ -128,6 +130,9 @@ pub(crate) enum Verb {
     Pause(Pause),
     /// Allow automatic actions again: ends a pause, and the block after a recent failover
     Resume(ToAct),
+    /// Find errant transactions, and make them known to every server
+    #[command(subcommand, after_long_help = examples::ERRANT)]
+    Errant(ErrantVerb),
     /// List past operations, or show one with its timeline and journal
     #[command(after_long_help = examples::HISTORY)]
     History(HistoryArgs),

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod check;
+pub(crate) mod errant;
 pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod grants;

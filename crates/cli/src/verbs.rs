@@ -3,6 +3,7 @@
 mod act;
 mod config;
 mod daemon;
+mod errant;
 mod grants;
 mod past;
 mod sandbox;
@@ -29,6 +30,7 @@ pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
         Verb::Failover(args) => act::failover(global, printer, args).await,
         Verb::Pause(args) => act::pause(global, printer, args).await,
         Verb::Resume(which) => act::resume(global, printer, which).await,
+        Verb::Errant(verb) => errant::run(global, printer, verb).await,
         Verb::History(args) => past::history(global, printer, args).await,
         Verb::Grants(args) => grants::grants(global, printer, args).await,
         Verb::Config(verb) => config::run(global, printer, verb),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use primacy_types::{Address, Policy, Promotion, ServerPolicy};
 
 use crate::error::Problems;
-use crate::fields::{Lookup, read_manager, read_policy, read_server, read_timing};
+use crate::fields::{Lookup, read_manager, read_policy, read_server, read_ssh, read_timing};
 use crate::model::{Accounts, ClusterConfig, ClusterKind, ClusterName, Config};
 use crate::schema::Section;
 use crate::security::{read_account, read_tls};
@@ -216,6 +216,7 @@ impl<'t> ClusterReader<'t> {
             policy,
             accounts: Accounts { manager: manager?, replication: replication? },
             tls: tls?,
+            ssh: read_ssh(&at),
         })
     }
 }

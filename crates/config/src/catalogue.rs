@@ -163,6 +163,33 @@ const CLUSTER: &[Key] = &[
         "The servers, each as `host`, `host:port` or `[ipv6]:port`; the port is 3306 unless \
          written. List all of them: which one is the primary is found out.",
     ),
+    key(
+        "ssh_user",
+        Kind::SshUser,
+        Unset("as ssh's own configuration says"),
+        "Who logs in at the hosts of servers with `host_access = \"ssh\"`: a user that may read \
+         the data directory. Logins are by key; Primacy never asks for a password.",
+    ),
+    key(
+        "ssh_port",
+        Kind::Integer { min: 1, max: 65_535 },
+        Unset("as ssh's own configuration says"),
+        "Where sshd listens on these hosts.",
+    ),
+    key(
+        "ssh_options",
+        Kind::SshOptions,
+        Unset("none"),
+        "Further options of the `ssh` program, each as one text: `\"-oProxyJump=bastion\"`, \
+         `\"-i/etc/primacy/id_ed25519\"`, `\"-F/etc/primacy/ssh_config\"`. Host keys are checked as \
+         ssh's configuration says: an unknown one is refused, not asked about.",
+    ),
+    key(
+        "ssh_command",
+        Kind::Text { min: 1, max: 4096 },
+        Is("ssh"),
+        "The `ssh` program: a name that is looked for in `PATH`, or an absolute path.",
+    ),
 ];
 
 const SERVER: &[Key] = &[
@@ -199,7 +226,8 @@ const SERVER: &[Key] = &[
         Is("auto"),
         "What may be done on the server's host besides SQL. `auto`: local if the server is seen \
          to run on this machine; `local`: it does, and it is an error if its process cannot be \
-         found; `none`: SQL only.",
+         found; `ssh`: the host is reached over ssh, so that its binary logs can be read when the \
+         server is dead (see `ssh_user`); `none`: SQL only.",
     ),
 ];
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use primacy_types::{
-    Millis, OnCleanShutdown, Policy, RefuseOrProceed, SemiSyncPolicy, ServerPolicy, Timing,
-    WithoutAcker,
+    Millis, OnCleanShutdown, Policy, RefuseOrProceed, SemiSyncPolicy, ServerPolicy, SshSettings,
+    Timing, WithoutAcker,
 };
 
 use crate::model::{Account, ClusterConfig, ManagerConfig, SecretSource, TlsConfig};
@@ -122,8 +122,31 @@ pub(crate) fn server_fields(server: &ServerPolicy) -> Fields {
     ]
 }
 
+pub(crate) fn read_ssh(at: &Lookup<'_>) -> SshSettings {
+    SshSettings {
+        command: at.text("ssh_command").unwrap_or_default(),
+        user: match at.value("ssh_user") {
+            Some(Value::SshUser(user)) => Some(user),
+            _ => None,
+        },
+        port: at.value("ssh_port").is_some().then(|| at.number("ssh_port")),
+        options: match at.value("ssh_options") {
+            Some(Value::SshOptions(options)) => options,
+            _ => Vec::new(),
+        },
+    }
+}
+
 pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
-    vec![("kind", word(cluster.kind))]
+    let ssh = &cluster.ssh;
+    let options = Some(ssh.options.clone()).filter(|options| !options.is_empty());
+    vec![
+        ("kind", word(cluster.kind)),
+        ("ssh_user", ssh.user.clone().map(Value::SshUser)),
+        ("ssh_port", ssh.port.map(|port| Value::Integer(port.into()))),
+        ("ssh_options", options.map(Value::SshOptions)),
+        ("ssh_command", text(&ssh.command)),
+    ]
 }
 
 pub(crate) fn account_fields(account: &Account) -> Fields {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use primacy_types::{Address, Policy};
+use primacy_types::{Address, Policy, SshSettings};
 use serde::{Deserialize, Serialize};
 
 /// A whole configuration file.
@@ -47,6 +47,8 @@ pub struct ClusterConfig {
     pub accounts: Accounts,
     /// How connections to the servers are protected.
     pub tls: TlsConfig,
+    /// How hosts are reached over ssh.
+    pub ssh: SshSettings,
 }
 
 /// What holds a cluster's servers together.

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Fingerprint,
     EnvName,
     CredentialName,
+    SshUser,
+    SshOptions,
 }
 
 /// A name that is recognised only to be refused with an explanation.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use primacy_types::{Address, Millis, OnCleanShutdown};
+use primacy_types::{Address, Millis, OnCleanShutdown, SshOption, SshSettingError, SshUser};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -26,6 +26,8 @@ pub(crate) enum Value {
     Address(Address),
     Addresses(Vec<(Address, Range<usize>)>),
     Fingerprint(Fingerprint),
+    SshUser(SshUser),
+    SshOptions(Vec<SshOption>),
 }
 
 /// Why a value does not fit, and what would.
@@ -49,11 +51,14 @@ impl Value {
             (Kind::Addresses, DeValue::Array(items)) => {
                 return read_addresses(items.iter(), problems);
             }
+            (Kind::SshOptions, DeValue::Array(items)) => {
+                return read_ssh_options(items.iter(), problems);
+            }
             (Kind::Bool, DeValue::Boolean(flag)) => Ok(Self::Bool(*flag)),
             (Kind::Integer { min, max }, DeValue::Integer(number)) => {
                 integer(&number.to_string(), parse_integer(number), min, max)
             }
-            (Kind::Bool | Kind::Integer { .. } | Kind::Addresses, other)
+            (Kind::Bool | Kind::Integer { .. } | Kind::Addresses | Kind::SshOptions, other)
             | (_, other @ (DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_)))
             | (_, other @ (DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_))) => {
                 let found = match key.kind {
@@ -114,8 +119,11 @@ impl Value {
                 .or_else(|error| misfit(format!("{error}"), "copy the whole fingerprint")),
             Kind::EnvName => env_name(text).map(Self::Text),
             Kind::CredentialName => credential_name(text).map(Self::Text),
+            Kind::SshUser => text.parse().map(Self::SshUser).or_else(|error: SshSettingError| {
+                misfit(error.to_string(), "write the plain name of a user")
+            }),
             // Not written as texts; `read` does not come here with them.
-            Kind::Bool | Kind::Integer { .. } | Kind::Addresses => {
+            Kind::Bool | Kind::Integer { .. } | Kind::Addresses | Kind::SshOptions => {
                 misfit("this is not a text", "write it without quotes")
             }
         }
@@ -142,6 +150,11 @@ impl Value {
                 format!("[{}]", texts.join(", "))
             }
             Self::Fingerprint(fingerprint) => quote(&fingerprint.to_string()),
+            Self::SshUser(user) => quote(user.as_str()),
+            Self::SshOptions(options) => {
+                let texts: Vec<String> = options.iter().map(|o| quote(o.as_str())).collect();
+                format!("[{}]", texts.join(", "))
+            }
         }
     }
 }
@@ -175,6 +188,32 @@ fn read_addresses<'v, 'i: 'v>(
         }
     }
     addresses.map(Value::Addresses)
+}
+
+fn read_ssh_options<'v, 'i: 'v>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let mut options = Some(Vec::new());
+    for item in items {
+        let read = match item.get_ref() {
+            DeValue::String(text) => text.parse().map_err(|e: SshSettingError| e.to_string()),
+            other => Err(format!("an option is written as a text, not as {}", found(other))),
+        };
+        match read {
+            Ok(option) => {
+                options = options.map(|mut known: Vec<SshOption>| {
+                    known.push(option);
+                    known
+                });
+            }
+            Err(reason) => {
+                problems.add(&item.span(), reason, "write \"-oName=value\"; see ssh_config(5)");
+                options = None;
+            }
+        }
+    }
+    options.map(Value::SshOptions)
 }
 
 fn parse_integer(number: &toml::de::DeInteger<'_>) -> Option<u64> {
@@ -293,6 +332,8 @@ pub(crate) fn takes(kind: Kind) -> String {
         Kind::Fingerprint => "a SHA-256 fingerprint".to_owned(),
         Kind::EnvName => "the name of an environment variable".to_owned(),
         Kind::CredentialName => "the name of a systemd credential".to_owned(),
+        Kind::SshUser => "the name of a user".to_owned(),
+        Kind::SshOptions => "a list of options of ssh".to_owned(),
     }
 }
 
@@ -307,6 +348,9 @@ pub(crate) fn sample(key: &Key) -> String {
         Kind::Path => "\"path/of/the/file\"".to_owned(),
         Kind::Fingerprint => format!("\"{}\"", Fingerprint([0xAB; 32])),
         Kind::EnvName => "\"PRIMACY_PASSWORD\"".to_owned(),
+        Kind::SshUser => "\"primacy\"".to_owned(),
+        Kind::SshOptions => "[\"-oProxyJump=bastion\"]".to_owned(),
+        Kind::Integer { min, .. } => min.to_string(),
         _ => format!("\"{}\"", key.name),
     }
 }

@@ -41,7 +41,7 @@ impl Words for Promotion {
 
 impl Words for HostAccessKind {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("local", Self::Local), ("none", Self::None)];
+        &[("auto", Self::Auto), ("local", Self::Local), ("ssh", Self::Ssh), ("none", Self::None)];
 }
 
 impl Words for RefuseOrProceed {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use primacy_config::{Config, Fingerprint, SecretSource, TlsConfig, parse, reference, show};
 use primacy_types::{
     Address, HostAccessKind, Millis, OnCleanShutdown, Policy, Promotion, RefuseOrProceed,
-    SemiSyncPolicy, ServerPolicy, WithoutAcker,
+    SemiSyncPolicy, ServerPolicy, SshOption, SshUser, WithoutAcker,
 };
 
 fn read(text: &str) -> Config {
@@ -61,6 +61,29 @@ servers = ["10.0.0.1:3306", "db2", "[::1]:3307"]
     };
     assert_eq!(cluster.policy.server(&address("db3:3307")), preferred);
     assert_eq!(cluster.policy.server(&address("db2")), ServerPolicy::default());
+}
+
+#[test]
+fn how_hosts_are_reached_over_ssh_is_said_once_a_cluster() {
+    let config = read(&with_accounts(
+        r#"
+[cluster.main]
+servers = ["db1"]
+ssh_user = "primacy"
+ssh_port = 2222
+ssh_options = ["-oProxyJump=bastion", "-i /etc/primacy/key"]
+[[cluster.main.server]]
+address = "db2"
+host_access = "ssh"
+"#,
+    ));
+    let cluster = &config.clusters["main"];
+    assert_eq!(cluster.policy.server(&address("db2")).host_access, HostAccessKind::Ssh);
+    let ssh = &cluster.ssh;
+    assert_eq!(ssh.user.as_ref().map(SshUser::as_str), Some("primacy"));
+    assert_eq!((ssh.port, ssh.command.as_str()), (Some(2222), "ssh"));
+    let options: Vec<&str> = ssh.options.iter().map(SshOption::as_str).collect();
+    assert_eq!(options, ["-oProxyJump=bastion", "-i/etc/primacy/key"]);
 }
 
 #[test]
@@ -182,6 +205,10 @@ fn show_writes_every_key_and_marks_what_is_default() {
 
     [cluster.main]
     kind = "replication"  # default
+    # ssh_user: as ssh's own configuration says
+    # ssh_port: as ssh's own configuration says
+    # ssh_options: none
+    ssh_command = "ssh"  # default
 
     [[cluster.main.server]]
     address = "db1:3306"

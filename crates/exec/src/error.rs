@@ -3,6 +3,7 @@
 use primacy_dcs::LockError;
 use primacy_host::HostError;
 use primacy_plan::Refusal;
+use primacy_rescue::RescueError;
 use primacy_store::StoreError;
 use primacy_types::{Address, Millis};
 use primacy_wire::WireError;
@@ -28,6 +29,14 @@ pub enum StepError {
         server: Address,
         /// What came back.
         source: Box<HostError>,
+    },
+    /// Missing events could not be had from files.
+    #[error("what {server} has could not be rescued: {source}")]
+    Rescue {
+        /// Whose files.
+        server: Address,
+        /// Why.
+        source: Box<RescueError>,
     },
     /// No progress, or not done, for too long.
     #[error("{server}: {what} ({limit} passed)")]
@@ -65,6 +74,11 @@ impl StepError {
         move |source| Self::Server { server, doing, source: Box::new(source) }
     }
 
+    /// Files that did not give what they have.
+    pub(crate) fn rescue(server: &Address, source: RescueError) -> Self {
+        Self::Rescue { server: server.clone(), source: Box::new(source) }
+    }
+
     /// A state that forbids the step.
     pub(crate) fn impossible(server: &Address, why: impl Into<String>) -> Self {
         Self::Impossible { server: server.clone(), why: why.into() }
@@ -75,6 +89,7 @@ impl StepError {
         match self {
             Self::Server { server, .. }
             | Self::Host { server, .. }
+            | Self::Rescue { server, .. }
             | Self::Stalled { server, .. }
             | Self::Impossible { server, .. } => Some(server),
             Self::Store(_) | Self::Lock(_) => None,

@@ -13,7 +13,7 @@ use primacy_plan::{
     has_everything, plan_failover, reattach, violations,
 };
 use primacy_store::{Level, Outcome, StepState};
-use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, Moment};
+use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, ClusterSnapshot, Moment};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -374,7 +374,12 @@ impl Operation<'_> {
                         request.excluded.clear();
                         request.failed_donors.clear();
                     }
-                    let _ = tokio::time::timeout(RETRY, self.control.amendments.changed()).await;
+                    let amendments = &mut self.control.amendments;
+                    let changed = tokio::time::timeout(RETRY, amendments.changed()).await;
+                    if matches!(changed, Ok(Ok(()))) {
+                        // Waiting for it has marked it as seen; it is taken in the next turn.
+                        amendments.mark_changed();
+                    }
                 }
             }
         }
@@ -386,8 +391,7 @@ impl Operation<'_> {
         if matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
             return;
         }
-        let by_place = self.shared.by_place;
-        let found = steps::read_the_disk(self.cluster, &self.plan.old, by_place).await;
+        let found = steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await;
         if found != self.on_disk
             && let Some(sentence) = found.as_ref().map(steps::said_of_disk)
         {
@@ -533,6 +537,9 @@ impl Operation<'_> {
         if let Some(last_seen) = &self.last_seen {
             last_seen.fill_in(&mut snapshot, self.cluster.clock);
         }
+        for (server, was) in self.shared.noted_channels() {
+            reads_its_old_source(&mut snapshot, &server, &was);
+        }
         if let Some(pair) = self.shared.pair() {
             reattach(&mut snapshot, &pair.server, &pair.source, &pair.end);
         }
@@ -545,6 +552,21 @@ impl Operation<'_> {
     pub(crate) fn tell(&self, level: Level, text: String) {
         let id = Some(&self.journal.id);
         self.cluster.chronicle.tell(&self.cluster.name, id, level, text);
+    }
+}
+
+/// A server that was pointed to saved events replicates what its old source wrote, at that one's
+/// places: for the rules it still follows that source.
+fn reads_its_old_source(snapshot: &mut ClusterSnapshot, server: &Address, was: &ChannelStatus) {
+    let known: Vec<Address> = snapshot.servers.keys().cloned().collect();
+    let Some(facts) = snapshot.servers.get_mut(server).and_then(|s| s.facts.as_mut()) else {
+        return;
+    };
+    let channel = facts.channels.iter_mut().find(|c| c.name == was.name);
+    if let Some(channel) = channel.filter(|c| !known.contains(&c.source)) {
+        channel.source = was.source.clone();
+        channel.source_server_id = was.source_server_id;
+        channel.source_uuid.clone_from(&was.source_uuid);
     }
 }
 

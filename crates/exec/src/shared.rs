@@ -2,13 +2,17 @@
 //! so that a restarted manager finds it again.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use primacy_plan::{Plan, Step};
+use primacy_plan::{Origin, Plan, Step};
+use primacy_rescue::{RescueError, Served};
 use primacy_store::{OperationId, Store, StoreError};
-use primacy_types::{Address, BinlogPosition, ChannelStatus};
+use primacy_types::{Address, BinlogPosition, ChannelStatus, TransactionSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Cluster;
 use crate::journal::blocking;
@@ -30,6 +34,7 @@ pub(crate) struct Pair {
 /// Keys of the operation's data.
 const PAIR: &str = "positions";
 const CHANNELS: &str = "channels";
+const SAVED: &str = "saved";
 
 /// So many operations back a pair of places is looked for.
 const REMEMBERED: usize = 50;
@@ -43,6 +48,9 @@ pub(crate) struct Shared {
     /// The cluster replicates by file and position.
     pub(crate) by_place: bool,
     known: Mutex<Known>,
+    sources: Sources,
+    /// The operation has ended: what is found out now is not put on record any more.
+    ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -50,21 +58,44 @@ struct Known {
     pair: Option<Pair>,
     /// The managed channels of servers as they were before they were pointed to saved events.
     channels: BTreeMap<String, ChannelStatus>,
+    /// What was saved, by the words for where it comes from.
+    saved: BTreeMap<String, Kept>,
 }
+
+/// Events that were saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The files that it comes from.
+    pub(crate) from: Origin,
+    /// What it was cut for: everything beyond this is in it.
+    pub(crate) since: TransactionSet,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// The sources that serve what was saved, by what it is and at which of our addresses.
+type Sources = AsyncMutex<BTreeMap<(Origin, IpAddr), Arc<Served>>>;
 
 impl Shared {
     /// For an operation that begins.
     pub(crate) fn new(store: &Store, id: OperationId, plan: &Plan) -> Self {
         let pairs = |s: &primacy_plan::PlannedStep| matches!(s.step, Step::PairPositions { .. });
         let by_place = plan.steps.iter().any(pairs);
-        Self { store: store.clone(), id, by_place, known: Mutex::default() }
+        Self::of(store, id, by_place, false)
+    }
+
+    fn of(store: &Store, id: OperationId, by_place: bool, ended: bool) -> Self {
+        let store = store.clone();
+        let (known, sources) = (Mutex::default(), Sources::default());
+        Self { store, id, by_place, known, sources, ended }
     }
 
     /// Reads what the operation has kept before a restart.
     pub(crate) async fn read_back(&self) -> Result<(), StoreError> {
         let pair = self.read(PAIR).await?;
         let channels = self.read(CHANNELS).await?.unwrap_or_default();
-        *self.known() = Known { pair, channels };
+        let saved = self.read(SAVED).await?.unwrap_or_default();
+        *self.known() = Known { pair, channels, saved };
         Ok(())
     }
 
@@ -75,6 +106,9 @@ impl Shared {
     }
 
     async fn keep(&self, key: &'static str, value: &impl Serialize) -> Result<(), StoreError> {
+        if self.ended {
+            return Ok(());
+        }
         let (store, id) = (self.store.clone(), self.id.clone());
         let value = serde_json::to_value(value).unwrap_or_default();
         blocking(move || store.set_data(&id, key, &value)).await
@@ -114,30 +148,77 @@ impl Shared {
         self.keep(CHANNELS, &all).await
     }
 
+    /// Every channel that was noted.
+    pub(crate) fn noted_channels(&self) -> Vec<(Address, ChannelStatus)> {
+        let known = self.known();
+        let parsed = known.channels.iter().filter_map(|(a, c)| Some((a.parse().ok()?, c.clone())));
+        parsed.collect()
+    }
+
+    /// Everything that was saved comes from these files.
+    pub(crate) fn origins(&self) -> Vec<Origin> {
+        self.known().saved.values().map(|kept| kept.from.clone()).collect()
+    }
+
+    /// What was saved of these files.
+    pub(crate) fn saved(&self, from: &Origin) -> Option<Kept> {
+        self.known().saved.get(&from.to_string()).cloned()
+    }
+
+    /// Puts on record what was saved.
+    pub(crate) async fn set_saved(&self, from: &Origin, kept: Kept) -> Result<(), StoreError> {
+        let all = {
+            let mut known = self.known();
+            known.saved.insert(from.to_string(), kept);
+            known.saved.clone()
+        };
+        self.keep(SAVED, &all).await
+    }
+
+    /// The source that serves what was saved of these files at this address of ours; started if
+    /// there is none.
+    pub(crate) async fn served(
+        &self,
+        from: &Origin,
+        at: IpAddr,
+        start: impl Future<Output = Result<Served, RescueError>>,
+    ) -> Result<Arc<Served>, RescueError> {
+        let mut sources = self.sources.lock().await;
+        if let Some(running) = sources.get(&(from.clone(), at)) {
+            return Ok(Arc::clone(running));
+        }
+        let started = Arc::new(start.await?);
+        sources.insert((from.clone(), at), Arc::clone(&started));
+        Ok(started)
+    }
+
     /// The channel of a server before it was pointed to saved events, if it was.
     pub(crate) fn noted_channel(&self, server: &Address) -> Option<ChannelStatus> {
         self.known().channels.get(&server.to_string()).cloned()
     }
 }
 
-/// The places that an earlier operation has put on record for a server that still stands in the
-/// log of `source` and shall follow `primary`.
-pub(crate) async fn pair_of_earlier(
+/// What an earlier operation has put on record that made `primary` the successor of `source`, for
+/// a server that still stands in the log of `source`.
+pub(crate) async fn of_earlier(
     cluster: &Cluster,
     source: &Address,
     primary: &Address,
-) -> Result<Option<Pair>, StoreError> {
+) -> Result<Option<Shared>, StoreError> {
     let (store, name) = (cluster.store.clone(), cluster.name.clone());
     let (source, primary) = (source.clone(), primary.clone());
-    blocking(move || {
+    let found = blocking(move || {
         for operation in store.operations(Some(&name), REMEMBERED)? {
             let pair = store.data(&operation.id, PAIR)?;
             let pair: Option<Pair> = pair.and_then(|v| serde_json::from_value(v).ok());
-            if let Some(pair) = pair.filter(|p| p.server == primary && p.source == source) {
-                return Ok(Some(pair));
+            if pair.is_some_and(|p| p.server == primary && p.source == source) {
+                return Ok(Some(operation.id));
             }
         }
         Ok(None)
-    })
-    .await
+    });
+    let Some(id) = found.await? else { return Ok(None) };
+    let shared = Shared::of(&cluster.store, id, true, true);
+    shared.read_back().await?;
+    Ok(Some(shared))
 }

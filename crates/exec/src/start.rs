@@ -13,7 +13,7 @@ use crate::hindrances::look_for_hindrances;
 use crate::journal::Journal;
 use crate::operation::{Control, Operation, check};
 use crate::request::{Report, Request};
-use crate::shared::{Pair, Shared, pair_of_earlier};
+use crate::shared::{Pair, Shared, of_earlier};
 use crate::steps::{self, Course, point};
 use crate::{Cluster, LastSeen};
 
@@ -207,7 +207,7 @@ pub async fn repoint_stray(
     let limit = cluster.policy.timing.repoint_limit;
     let pair = match primacy_plan::managed_source(snapshot, server) {
         Some(source) if replicates_by_place(snapshot, server) => {
-            Some(place_of_earlier(cluster, server, &source, primary).await?)
+            Some(bring_to_the_pair(cluster, server, &source, primary).await?)
         }
         _ => None,
     };
@@ -215,21 +215,24 @@ pub async fn repoint_stray(
 }
 
 /// Where a replica by file and position goes on at the primary: only the operation that made it
-/// primary knows.
-async fn place_of_earlier(
+/// primary knows. What the replica lacks up to there it gets from what that operation saved.
+async fn bring_to_the_pair(
     cluster: &Cluster,
     server: &Address,
     source: &Address,
     primary: &Address,
 ) -> Result<Pair, StepError> {
-    let pair = pair_of_earlier(cluster, source, primary).await?;
-    pair.ok_or_else(|| {
+    let shared = of_earlier(cluster, source, primary).await?;
+    let pair = shared.as_ref().and_then(|shared| Some((shared, shared.pair()?)));
+    let Some((shared, pair)) = pair else {
         let why = format!(
             "it stands in the binary log of {source}, and it is not on record which place of \
              {primary} continues that"
         );
-        StepError::impossible(server, why)
-    })
+        return Err(StepError::impossible(server, why));
+    };
+    steps::rescue_late(cluster, shared, server, &pair).await?;
+    Ok(pair)
 }
 
 fn replicates_by_place(snapshot: &ClusterSnapshot, server: &Address) -> bool {

@@ -29,7 +29,7 @@ pub(crate) use block::reopen;
 pub(crate) use fence::{close_by_sql, make_sure_it_is_closed, release};
 pub(crate) use point::{Course, point, put_back};
 pub(crate) use receivers::start_receivers;
-pub(crate) use rescue::{read_the_disk, said_of_disk};
+pub(crate) use rescue::{read_the_disk, rescue_late, said_of_disk};
 pub(crate) use semi_sync::restore as restore_semi_sync;
 
 /// How often a state that is waited for is looked at.

@@ -7,10 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use primacy_types::ProcessState;
+use primacy_types::{Address, ProcessState};
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::HostError;
+
+/// So much is read at once of a file that is copied.
+const PIECE: usize = 2 << 20;
 
 /// How a host is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,6 +23,8 @@ use crate::HostError;
 pub enum Way {
     /// The server runs on this machine.
     Local,
+    /// Over the system's ssh.
+    Ssh,
 }
 
 /// What may be done on the host of one server.
@@ -27,7 +33,11 @@ pub trait HostAccess: Send + Sync + fmt::Debug {
     /// How the host is reached.
     fn way(&self) -> Way;
 
-    /// What of this trait works for this server, with the reason where something does not.
+    /// The server whose host it is.
+    fn server(&self) -> &Address;
+
+    /// What of this trait works for this server, with the reason where something does not; an
+    /// error if the host is not reached.
     async fn capability(&self, limit: Duration) -> Result<Capability, HostError>;
 
     /// What the operating system says of the server's process now. After a restart this is the
@@ -60,6 +70,33 @@ pub trait HostAccess: Send + Sync + fmt::Debug {
 
     /// The length of a file in bytes.
     async fn file_len(&self, path: &Path, limit: Duration) -> Result<u64, HostError>;
+
+    /// Copies a file from an offset to its end, however long that is; gives the bytes copied.
+    /// `stall` is the limit without progress. What was written before an error is right.
+    async fn fetch(
+        &self,
+        path: &Path,
+        offset: u64,
+        to: &mut (dyn AsyncWrite + Send + Unpin),
+        stall: Duration,
+    ) -> Result<u64, HostError> {
+        let mut copied = 0;
+        let failed = |copied, source| HostError::Copy {
+            server: self.server().clone(),
+            path: path.to_owned(),
+            copied,
+            source,
+        };
+        loop {
+            let piece = self.read_range(path, offset.saturating_add(copied), PIECE, stall).await?;
+            to.write_all(&piece).await.map_err(|source| failed(copied, source))?;
+            copied += piece.len() as u64;
+            if piece.len() < PIECE {
+                to.flush().await.map_err(|source| failed(copied, source))?;
+                return Ok(copied);
+            }
+        }
+    }
 
     /// The ordinary files of a directory, by name.
     async fn list(&self, dir: &Path, limit: Duration) -> Result<Vec<FileEntry>, HostError>;

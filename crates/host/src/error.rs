@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use primacy_types::{Address, Millis};
 
+use crate::SshFailure;
+
 /// Why something on a server's host was not done or not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -135,4 +137,108 @@ pub enum HostError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A copy made no progress for too long.
+    #[error(
+        "{server}: {} gave nothing for {} after {copied} bytes; what was copied is right, and the \
+         copy can go on from there", path.display(), Millis::from(*limit)
+    )]
+    Stalled {
+        /// The server.
+        server: Address,
+        /// The file.
+        path: PathBuf,
+        /// So much was copied before.
+        copied: u64,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// What was read could not be written here.
+    #[error("{server}: the copy of {} could not be written after {copied} bytes: {source}", path.display())]
+    Copy {
+        /// The server.
+        server: Address,
+        /// The file that was copied.
+        path: PathBuf,
+        /// So much was copied before.
+        copied: u64,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The host was not reached over ssh.
+    #[error(
+        "{server}: `{target}`: {} (ssh said: {said}); {}", failure.seen(), failure.remedy()
+    )]
+    Ssh {
+        /// The server.
+        server: Address,
+        /// What was called, as one would write it by hand.
+        target: String,
+        /// What it means.
+        failure: SshFailure,
+        /// What ssh said, shortened.
+        said: String,
+    },
+    /// The login works, but runs no commands.
+    #[error(
+        "{server}: `{target}`: the login works, but does not run what it is told (it said: {said}); \
+         give the user a login shell such as /bin/sh, and no forced command"
+    )]
+    SshNoShell {
+        /// The server.
+        server: Address,
+        /// What was called.
+        target: String,
+        /// What came instead of an answer, shortened.
+        said: String,
+    },
+    /// The ssh program itself could not be run.
+    #[error("{server}: `{target}` could not be run here: {source}; install it, or set ssh_command")]
+    SshProgram {
+        /// The server.
+        server: Address,
+        /// What was called.
+        target: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The server's name cannot be given to ssh.
+    #[error(
+        "{server}: this is no host name that can safely be given to ssh; configure the server by \
+         its plain name or IP address"
+    )]
+    NoSshTarget {
+        /// The server.
+        server: Address,
+    },
+    /// It cannot be told what the server's process does.
+    #[error("{server}: its process cannot be seen over ssh: {reason}")]
+    ProcessUnseen {
+        /// The server.
+        server: Address,
+        /// Why.
+        reason: String,
+    },
+    /// This way to the host cannot do it.
+    #[error("{server}: {what} is not possible: {reason}")]
+    NotAble {
+        /// The server.
+        server: Address,
+        /// What was wanted.
+        what: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+impl HostError {
+    /// Trying again may help: it says nothing of the server's files, only that the host was not
+    /// reached or did not answer in time.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::Stalled { .. } | Self::Resolve { .. } => true,
+            Self::Ssh { failure, .. } => failure.is_passing(),
+            Self::File { source, .. } => source.kind() == std::io::ErrorKind::Interrupted,
+            _ => false,
+        }
+    }
 }

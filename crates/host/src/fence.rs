@@ -85,8 +85,16 @@ pub struct LocalFence {
 }
 
 impl LocalFence {
-    /// A fence for the server behind `host`; asks whether its files can be read.
+    /// A fence for the server behind `host`, which runs on this machine; asks whether its files
+    /// can be read.
     pub async fn new(host: Arc<dyn HostAccess>, limit: Duration) -> Result<Self, HostError> {
+        if host.way() != Way::Local {
+            return Err(HostError::NotAble {
+                server: host.server().clone(),
+                what: "fencing it from this machine",
+                reason: "it runs on another one",
+            });
+        }
         let disk_readable = host.capability(limit).await?.read_files.is_yes();
         Ok(Self { host, disk_readable })
     }
@@ -95,9 +103,7 @@ impl LocalFence {
 #[async_trait]
 impl Fence for LocalFence {
     fn rung(&self) -> FenceRung {
-        match self.host.way() {
-            Way::Local => FenceRung::Local,
-        }
+        FenceRung::Local
     }
 
     fn guarantees(&self) -> Guarantee {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use primacy_types::ProcessState;
+use primacy_types::{Address, ProcessState};
 use tokio::time::timeout;
 
 use self::clean::PidFileSeen;
@@ -252,6 +252,10 @@ impl LocalHost {
 impl HostAccess for LocalHost {
     fn way(&self) -> Way {
         Way::Local
+    }
+
+    fn server(&self) -> &Address {
+        &self.server.address
     }
 
     async fn capability(&self, limit: Duration) -> Result<Capability, HostError> {

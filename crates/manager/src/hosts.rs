@@ -1,11 +1,13 @@
 //! Finds the hosts that can be reached besides SQL, and watches the servers' processes there.
 
+mod over_ssh;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use primacy_exec::{Eyes, Hosts, identity};
-use primacy_host::{HostAccess, LocalHost};
-use primacy_types::{Address, FenceRung, HostAccessKind, ProcessState};
+use primacy_host::{Ability, HostAccess, LocalHost};
+use primacy_types::{Address, FenceRung, FileAccess, HostAccessKind, ProcessState, SshSettings};
 use tokio::task::JoinHandle;
 
 use crate::observatory::Observatory;
@@ -25,17 +27,31 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Watches the host of each server for as long as the observatory lives.
 pub(crate) fn start(
     servers: &[Address],
+    ssh: &SshSettings,
     observatory: &Arc<Observatory>,
     hosts: &Arc<Hosts>,
 ) -> Vec<JoinHandle<()>> {
-    servers
-        .iter()
-        .filter(|s| observatory.policy().server(s).host_access != HostAccessKind::None)
-        .map(|server| {
-            let watch = watch(server.clone(), Arc::downgrade(observatory), Arc::clone(hosts));
-            tokio::spawn(watch)
-        })
-        .collect()
+    let mut tasks = Vec::new();
+    for server in servers.iter().cloned() {
+        let (seen, hosts) = (Arc::downgrade(observatory), Arc::clone(hosts));
+        match observatory.policy().server(&server).host_access {
+            HostAccessKind::None => {}
+            HostAccessKind::Ssh => {
+                tasks.push(tokio::spawn(over_ssh::watch(server, ssh.clone(), seen, hosts)));
+            }
+            HostAccessKind::Auto | HostAccessKind::Local => {
+                tasks.push(tokio::spawn(watch(server, seen, hosts)));
+            }
+        }
+    }
+    tasks
+}
+
+fn file_access(ability: Ability) -> FileAccess {
+    match ability {
+        Ability::Yes => FileAccess::Readable,
+        Ability::No(reason) => FileAccess::Unreadable(reason),
+    }
 }
 
 async fn watch(server: Address, observatory: Weak<Observatory>, hosts: Arc<Hosts>) {
@@ -54,6 +70,7 @@ async fn watch(server: Address, observatory: Weak<Observatory>, hosts: Arc<Hosts
                     let rungs =
                         if able.kill.is_yes() { vec![FenceRung::Local] } else { Vec::new() };
                     seen.set_fences(&server, rungs);
+                    seen.set_files(&server, Some(file_access(able.read_files)));
                 }
             }
             Err(error) => tracing::debug!(%server, %error, "its process could not be looked at"),

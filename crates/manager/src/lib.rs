@@ -8,6 +8,7 @@
 mod check;
 mod cluster;
 mod daemon;
+mod errant;
 mod error;
 mod hosts;
 mod load;

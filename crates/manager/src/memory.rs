@@ -2,7 +2,7 @@
 //! got anything in between.
 
 use primacy_types::{
-    Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, FenceRung, Moment,
+    Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, FenceRung, FileAccess, Moment,
     ProcessState, ReceiverState, ServerFacts, ServerObservation, TransactionSet,
 };
 
@@ -88,6 +88,10 @@ impl Memory {
 
     pub(crate) fn set_process(&mut self, process: Option<ProcessState>) {
         self.observation.process = process;
+    }
+
+    pub(crate) fn set_files(&mut self, files: Option<FileAccess>) {
+        self.observation.files = files;
     }
 
     pub(crate) fn set_fences(&mut self, fences: Vec<FenceRung>) {

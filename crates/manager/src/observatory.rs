@@ -11,7 +11,8 @@ use primacy_exec::{Clock, Eyes, Links};
 use primacy_probe::Gap;
 use primacy_store::Store;
 use primacy_types::{
-    Address, ClusterSnapshot, Epoch, FenceRung, Moment, Policy, ProcessState, TransactionSet,
+    Address, ClusterSnapshot, Epoch, FenceRung, FileAccess, Moment, Policy, ProcessState,
+    TransactionSet,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -151,6 +152,10 @@ impl Observatory {
 
     pub(crate) fn set_process(&self, server: &Address, process: Option<ProcessState>) {
         self.update(server, |memory| memory.set_process(process));
+    }
+
+    pub(crate) fn set_files(&self, server: &Address, files: Option<FileAccess>) {
+        self.update(server, |memory| memory.set_files(files));
     }
 
     pub(crate) fn set_fences(&self, server: &Address, fences: Vec<FenceRung>) {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use primacy_api::{
     Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, OperationView, PauseOrder, Service, SwitchoverOrder,
+    HistoryDetail, HistoryEntry, InjectOrder, Injection, OperationView, PauseOrder, Service,
+    SwitchoverOrder,
 };
 use primacy_exec::{OperationError, Request};
 use primacy_plan::{FailoverRequest, Refusal, SwitchoverRequest, decide, diagnose};
@@ -261,6 +262,18 @@ impl Service for ManagerService {
 
     async fn resume(&self, name: &str) -> Result<ClusterView, ApiError> {
         self.set_paused(name, false, None).await
+    }
+
+    async fn inject_empty(&self, name: &str, order: InjectOrder) -> Result<Injection, ApiError> {
+        let Supervised { watched, handle } = self.clusters.get(name)?;
+        if order.dry_run {
+            return crate::errant::planned(&watched, &order).await;
+        }
+        if let Some(busy) = handle.busy() {
+            let text = format!("a {busy} is under way on cluster {name:?}; see `primacy status`");
+            return Err(ApiError::new(ErrorKind::Busy, text));
+        }
+        crate::errant::inject(&watched, &order).await
     }
 
     async fn history(

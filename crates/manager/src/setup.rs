@@ -110,7 +110,7 @@ pub(crate) fn watch(
     };
     let lock = ClusterLock::start(&name, &shared.holder, locked, Duration::from_secs(1));
     let hosts = Arc::new(Hosts::default());
-    let host_tasks = crate::hosts::start(&config.servers, &observatory, &hosts);
+    let host_tasks = crate::hosts::start(&config.servers, &config.ssh, &observatory, &hosts);
     let cluster = Cluster {
         name,
         policy,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use primacy_api::{
     Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, PauseOrder, Service, SwitchoverOrder,
+    HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, Service, SwitchoverOrder,
 };
 use primacy_config::{ClusterConfig, Config};
 use primacy_exec::{Request, start};
@@ -75,8 +75,8 @@ impl Standalone {
             .map_err(|e| ApiError::new(ErrorKind::Internal, e.to_string()))
     }
 
-    /// Takes the lock and runs the operation to its end.
-    async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
+    /// Takes the lock of a cluster on which nothing else is under way.
+    async fn locked(&self, name: &str) -> Result<Arc<Watched>, ApiError> {
         let Some(config) = self.config.clusters.get(name) else {
             return Err(no_such_cluster(name, ""));
         };
@@ -84,7 +84,6 @@ impl Standalone {
         let acting = watch(config, &self.shared, Locking::Take).await.map_err(failed)?;
         let locked = acting.cluster.lock.acquire(LOCK).await;
         locked.map_err(|e| ApiError::new(ErrorKind::Busy, e.to_string()))?;
-        let (_keep, amendments) = watch::channel(None);
         if let Some(half_done) = service::under_way(&self.shared.store, name).await {
             let text = format!(
                 "{} {} of this cluster is not finished: start the manager, which goes on with it",
@@ -92,9 +91,17 @@ impl Standalone {
             );
             return Err(ApiError::new(ErrorKind::Busy, text));
         }
+        Ok(acting)
+    }
+
+    /// Takes the lock and runs the operation to its end.
+    async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
+        let acting = self.locked(name).await?;
+        let (_keep, amendments) = watch::channel(None);
         let snapshot = acting.cluster.eyes.remembered();
-        let report =
-            start(&acting.cluster, &snapshot, request, amendments.into()).await.map_err(refused)?;
+        let report = Box::pin(start(&acting.cluster, &snapshot, request, amendments.into()))
+            .await
+            .map_err(refused)?;
         Ok(Answer::Done { report })
     }
 }
@@ -121,8 +128,23 @@ async fn watch(
         tokio::time::sleep(Duration::from_millis(100)).await;
         snapshot = eyes.look(FIRST_LOOK).await;
     }
+    // A host over ssh takes longer to answer than its server.
+    while hosts_are_asked(&eyes.remembered()) && tokio::time::Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     adopt(&watched.cluster, &watched.observatory, &snapshot).await?;
     Ok(watched)
+}
+
+/// Whether a server that answers has a host that was not heard of yet.
+fn hosts_are_asked(snapshot: &primacy_types::ClusterSnapshot) -> bool {
+    let over_ssh = |server| {
+        let access = snapshot.policy.server(server).host_access;
+        access == primacy_types::HostAccessKind::Ssh
+    };
+    snapshot.all_live().any(|(server, _)| {
+        over_ssh(server) && snapshot.server(server).is_some_and(|seen| seen.files.is_none())
+    })
 }
 
 /// Whether more looks can still change the diagnosis.
@@ -183,6 +205,14 @@ impl Service for Standalone {
 
     async fn resume(&self, _name: &str) -> Result<ClusterView, ApiError> {
         Err(no_manager())
+    }
+
+    async fn inject_empty(&self, name: &str, order: InjectOrder) -> Result<Injection, ApiError> {
+        if order.dry_run {
+            return crate::errant::planned(self.get(name).await?, &order).await;
+        }
+        let acting = Box::pin(self.locked(name)).await?;
+        Box::pin(crate::errant::inject(&acting, &order)).await
     }
 
     async fn history(

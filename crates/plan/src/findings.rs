@@ -7,11 +7,13 @@
 
 mod capacity;
 mod channels;
+mod crash;
 mod identity;
 mod links;
 mod logging;
 mod operations;
 mod replication;
+mod rescue;
 mod roles;
 mod semi_sync;
 mod table;

@@ -110,7 +110,9 @@ fn facts(server_id: u32, source: Option<Address>) -> ServerFacts {
         pid_file: String::new(),
         data_dir: String::new(),
         binlog_base: String::new(),
+        relay_log_base: String::new(),
         epoch: None,
+        safety: primacy_types::CrashSafety::default(),
     }
 }
 

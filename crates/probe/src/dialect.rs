@@ -5,6 +5,7 @@
 //! What a version can do stands in one table, [`features`]; names follow from it.
 
 mod columns;
+mod empty;
 mod epoch;
 mod events;
 pub(crate) mod features;
@@ -12,6 +13,7 @@ mod gtid;
 mod locks;
 mod read_only;
 mod replication;
+mod safety;
 mod semi_sync;
 mod settings;
 mod source;
@@ -19,10 +21,12 @@ mod source;
 use primacy_types::ServerVersion;
 
 pub(crate) use columns::{Column, FILTERS};
+pub use empty::EmptyTransaction;
 pub use events::{Event, EventState};
 pub use features::{FEATURES, FeatureRow};
 pub use gtid::GtidWait;
 pub use replication::Threads;
+pub(crate) use safety::SafetyVariable;
 pub use semi_sync::{SemiSyncNames, Spelling};
 pub(crate) use settings::read_settings;
 pub use source::{ChangeScope, ChangeSource, SourceError, SourceSettings, StartAt};

@@ -14,7 +14,7 @@ pub mod precheck;
 
 pub use classify::classify;
 pub use dialect::{
-    ChangeScope, ChangeSource, Dialect, Event, EventState, FEATURES, FeatureRow, GtidWait,
-    SemiSyncNames, SourceError, SourceSettings, Spelling, StartAt, Threads,
+    ChangeScope, ChangeSource, Dialect, EmptyTransaction, Event, EventState, FEATURES, FeatureRow,
+    GtidWait, SemiSyncNames, SourceError, SourceSettings, Spelling, StartAt, Threads,
 };
 pub use observe::{Depth, Gap, Observation, observe};

@@ -7,6 +7,7 @@
 
 mod channel;
 mod facts;
+mod safety;
 mod semi_sync;
 mod variables;
 
@@ -29,7 +30,8 @@ pub enum Depth {
     /// Also the end of the binary log: without GTID it moves instead of them. (Reading it waits for
     /// a commit that is being written to the log.)
     Place,
-    /// Also registered replicas, the end of the binary log, and the epoch table.
+    /// Also registered replicas, the end of the binary log, the epoch table, and what survives a
+    /// crash.
     Full,
 }
 
@@ -131,6 +133,7 @@ pub async fn observe(
         facts.replicas.clone_from(&previous.replicas);
         facts.binlog.clone_from(&previous.binlog);
         facts.epoch = previous.epoch;
+        facts.safety.clone_from(&previous.safety);
     }
     if depth != Depth::Quick
         && let Some(rows) = asking.may(Part::BinlogStatus, dialect.binlog_status()).await?
@@ -160,7 +163,7 @@ async fn look_closer(asking: &mut Asking<'_>, facts: &mut ServerFacts) -> Result
         }),
         Err(error) => return Err(error),
     }
-    Ok(())
+    safety::look(asking, facts).await
 }
 
 fn registered(rows: &Rows) -> Vec<RegisteredReplica> {

@@ -113,6 +113,9 @@ const GTID: &[(For, &str)] = &[
 const POSITIONS: &[(For, &str)] = &[
     (For::MySqlUntil(8, 0, 26), "sync_master_info = 1"),
     (For::MySqlFrom(8, 0, 26), "sync_source_info = 1"),
+    // ON by default in MySQL 9.7.
+    (For::MySqlFrom(8, 0, 0), "gtid_mode = OFF"),
+    (For::MySqlFrom(8, 0, 0), "enforce_gtid_consistency = OFF"),
 ];
 
 /// Every server acknowledges as a replica; who waits for acknowledgements is set at run time.
@@ -291,5 +294,6 @@ mod tests {
     #[test]
     fn without_gtid_no_gtid_option_is_set() {
         assert!(!file(ServerVersion::mysql(5, 6, 24), |o| o.gtid = false).contains("gtid"));
+        assert!(!file(ServerVersion::mysql(9, 7, 4), |o| o.gtid = false).contains("= ON"));
     }
 }

@@ -206,6 +206,19 @@ impl Manager {
         .await;
     }
 
+    /// Waits until the manager has looked at a server twice more: it knows what was there when
+    /// this was called.
+    pub async fn has_looked_again(&self, server: &Address) {
+        let looked_at = async || {
+            let snapshot = self.explain().await.snapshot;
+            snapshot.server(server).and_then(|seen| seen.facts_at)
+        };
+        for _ in 0..2 {
+            let before = looked_at().await;
+            eventually(READY, "the manager looks again", async || looked_at().await > before).await;
+        }
+    }
+
     /// Moves the role to the best server, or to this one.
     pub async fn try_switchover(&self, to: Option<Address>) -> Result<Answer, ApiError> {
         let order = SwitchoverOrder { to, dry_run: false };

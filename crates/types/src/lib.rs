@@ -9,6 +9,8 @@ mod gtid;
 mod observation;
 mod policy;
 mod position;
+mod safety;
+mod ssh;
 mod time;
 mod transactions;
 mod version;
@@ -26,6 +28,8 @@ pub use policy::{
     ServerPolicy, Timing, WithoutAcker,
 };
 pub use position::{BinlogPosition, Epoch};
+pub use safety::{CrashSafety, Repository, UnsafeTables};
+pub use ssh::{SshOption, SshSettingError, SshSettings, SshUser};
 pub use time::{Millis, Moment, WallClock};
 pub use transactions::TransactionSet;
 pub use version::{Flavor, ServerVersion, VersionError};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, BinlogPosition, Epoch, FenceRung, Millis, Moment, Policy, ServerVersion,
+    Address, BinlogPosition, CrashSafety, Epoch, FenceRung, Millis, Moment, Policy, ServerVersion,
     TransactionSet,
 };
 
@@ -317,8 +317,14 @@ pub struct ServerFacts {
     pub data_dir: String,
     /// Base path of its binary logs (`log_bin_basename`).
     pub binlog_base: String,
+    /// Base path of its relay logs (`relay_log_basename`).
+    #[serde(default)]
+    pub relay_log_base: String,
     /// The reign written in the table `primacy.epoch`, if it exists.
     pub epoch: Option<Epoch>,
+    /// What survives a crash and can be rescued; read seldom.
+    #[serde(default)]
+    pub safety: CrashSafety,
 }
 
 impl ServerFacts {

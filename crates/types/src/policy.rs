@@ -33,6 +33,8 @@ pub enum HostAccessKind {
     Auto,
     /// The server runs on this machine; it is an error if its process cannot be found.
     Local,
+    /// The host is reached over ssh: its files are read and its process is seen that way.
+    Ssh,
     /// Nothing but SQL.
     None,
 }

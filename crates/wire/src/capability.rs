@@ -45,6 +45,18 @@ const WANTED: u32 = LONG_PASSWORD
     | PLUGIN_AUTH_LENENC
     | DEPRECATE_EOF;
 
+/// What a server of ours offers, besides [`SSL`] and [`LONG_PASSWORD`], which depend on it. Result
+/// sets end as they did before [`DEPRECATE_EOF`], which every client reads.
+pub const SERVED: u32 = LONG_FLAG
+    | CONNECT_WITH_DB
+    | PROTOCOL_41
+    | TRANSACTIONS
+    | SECURE_CONNECTION
+    | MULTI_RESULTS
+    | PLUGIN_AUTH
+    | CONNECT_ATTRS
+    | PLUGIN_AUTH_LENENC;
+
 /// The capabilities of a connection to a server that offers `offered`.
 ///
 /// `LOCAL_FILES`, `MULTI_STATEMENTS` and compression are never among them.

@@ -10,6 +10,9 @@ pub const MAX_FRAME: usize = 0xFF_FFFF;
 /// Length of a frame's header.
 pub const HEADER: usize = 4;
 
+/// The most room that is made for bytes that were announced and have not come.
+const MAX_RESERVE: usize = 128 * 1024;
+
 /// A whole packet, put together from its frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -65,8 +68,8 @@ impl Framer {
                 return Err(TooLong { announced, limit });
             }
             if buffer.len() < HEADER + length {
-                // The length is below 16 MiB and within the limit: room for the rest of the frame.
-                buffer.reserve(HEADER + length - buffer.len());
+                // Room for what comes next, but never by the mere word of a stranger.
+                buffer.reserve((HEADER + length - buffer.len()).min(MAX_RESERVE));
                 return Ok(None);
             }
             let in_order = sequence == self.next;
@@ -94,19 +97,42 @@ impl Framer {
 
     /// Appends the frames of `payload` to `out`.
     pub fn encode(&mut self, payload: &[u8], out: &mut BytesMut) {
-        out.reserve(payload.len() + HEADER * (payload.len() / MAX_FRAME + 1));
-        let mut rest = payload;
-        loop {
-            let (part, tail) = rest.split_at(rest.len().min(MAX_FRAME));
-            out.put_uint_le(part.len() as u64, 3);
-            out.put_u8(self.next);
-            out.put_slice(part);
-            self.next = self.next.wrapping_add(1);
-            if part.len() < MAX_FRAME {
-                return;
+        self.encode_parts(&[payload], out);
+    }
+
+    /// Appends the frames of one payload, whose parts lie in several places, to `out`.
+    pub fn encode_parts(&mut self, parts: &[&[u8]], out: &mut BytesMut) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        out.reserve(length + HEADER * (length / MAX_FRAME + 1));
+        let mut left = length;
+        let mut room = self.open_frame(left, out);
+        for part in parts {
+            let mut rest = *part;
+            while !rest.is_empty() {
+                if room == 0 {
+                    room = self.open_frame(left, out);
+                }
+                let (fits, tail) = rest.split_at(rest.len().min(room));
+                out.put_slice(fits);
+                room -= fits.len();
+                left -= fits.len();
+                rest = tail;
             }
-            rest = tail;
         }
+        if length > 0 && length.is_multiple_of(MAX_FRAME) {
+            // The last frame is full: only an empty one after it says that the packet ends.
+            self.open_frame(0, out);
+        }
+    }
+
+    /// Writes the header of the next frame of a packet that has `left` bytes left; returns how
+    /// many of them are this frame's.
+    fn open_frame(&mut self, left: usize, out: &mut BytesMut) -> usize {
+        let length = left.min(MAX_FRAME);
+        out.put_uint_le(length as u64, 3);
+        out.put_u8(self.next);
+        self.next = self.next.wrapping_add(1);
+        length
     }
 }
 
@@ -130,6 +156,18 @@ mod tests {
             let packet = there_and_back(&payload);
             assert!(packet.in_order);
             assert!(packet.payload == payload, "{length} bytes were changed");
+        }
+    }
+
+    #[test]
+    fn a_packet_in_parts_is_framed_as_a_whole() {
+        let payload = vec![7_u8; MAX_FRAME + 10];
+        for cut in [0, 1, MAX_FRAME, MAX_FRAME + 10] {
+            let (mut whole, mut parts) = (BytesMut::new(), BytesMut::new());
+            Framer::default().encode(&payload, &mut whole);
+            let (a, b) = payload.split_at(cut);
+            Framer::default().encode_parts(&[a, &[], b], &mut parts);
+            assert!(whole == parts, "cut at {cut}");
         }
     }
 

@@ -4,18 +4,23 @@
 //! than a small multiple of what it was given. No sockets, no framing.
 
 mod greeting;
+mod login;
 mod reader;
 mod reply;
 mod request;
 mod result_set;
 
 pub use greeting::{Greeting, parse_greeting};
+pub use login::{FirstAnswer, Login, parse_first_answer};
 pub use reader::{Malformed, Reader};
 pub use reply::{
-    AuthSwitch, ErrPacket, OkPacket, parse_auth_switch, parse_eof, parse_err, parse_ok,
+    AuthSwitch, ErrPacket, OkPacket, eof_packet, parse_auth_switch, parse_eof, parse_err, parse_ok,
 };
 pub use request::{LoginRequest, put_lenenc_bytes, put_lenenc_int, tls_request};
-pub use result_set::{Cell, MAX_COLUMNS, ResultHead, parse_column_name, parse_head, parse_row};
+pub use result_set::{
+    Cell, MAX_COLUMNS, ResultHead, column_packet, parse_column_name, parse_head, parse_row,
+    row_packet,
+};
 
 /// `COM_QUIT`: the client says goodbye; there is no answer.
 pub const COM_QUIT: u8 = 0x01;
@@ -23,6 +28,12 @@ pub const COM_QUIT: u8 = 0x01;
 pub const COM_QUERY: u8 = 0x03;
 /// `COM_PING`: is anyone there?
 pub const COM_PING: u8 = 0x0E;
+/// `COM_BINLOG_DUMP`: send the binary log from a file and position.
+pub const COM_BINLOG_DUMP: u8 = 0x12;
+/// `COM_REGISTER_SLAVE`: a replica says who it is.
+pub const COM_REGISTER_REPLICA: u8 = 0x15;
+/// `COM_BINLOG_DUMP_GTID` (MySQL): send the transactions that a set of GTIDs lacks.
+pub const COM_BINLOG_DUMP_GTID: u8 = 0x1E;
 
 /// First byte of an OK packet.
 pub const OK: u8 = 0x00;
@@ -52,6 +63,7 @@ mod tests {
             let _ = parse_auth_switch(&bytes);
             let _ = parse_head(&bytes);
             let _ = parse_column_name(&bytes);
+            let _ = parse_first_answer(&bytes);
             for columns in [0, 1, 7, MAX_COLUMNS] {
                 let _ = parse_row(&bytes, columns);
             }

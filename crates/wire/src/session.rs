@@ -15,6 +15,7 @@ use crate::error::{Fault, WireError};
 use crate::login::{Welcome, login};
 use crate::options::ConnectOptions;
 use crate::packet::COM_QUIT;
+use crate::raw::RawPackets;
 use crate::rows::{Done, Rows};
 use crate::socket;
 
@@ -130,6 +131,14 @@ impl Session {
         self.link.is_none()
     }
 
+    /// Gives the connection away for packets of other kinds than statements and their answers.
+    pub fn into_packets(mut self) -> Result<RawPackets, WireError> {
+        match self.link.take() {
+            Some(link) => Ok(RawPackets::new(link, self.address)),
+            None => Err(WireError::Broken { address: self.address }),
+        }
+    }
+
     /// Says goodbye and closes. Dropping a session closes without a word.
     pub async fn close(mut self) {
         if let Some(mut link) = self.link.take() {
@@ -181,7 +190,7 @@ impl fmt::Debug for Session {
 
 /// Once logged in, TLS has proved itself: its errors are then the ways in which a connection ends.
 /// A MariaDB 10.11 that shuts down, for one, sends the alert `decode_error`.
-fn after_login(error: WireError) -> WireError {
+pub(crate) fn after_login(error: WireError) -> WireError {
     match error {
         WireError::Tls { address, reason } => {
             let what = format!("using the connection (TLS said: {reason})");

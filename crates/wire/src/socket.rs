@@ -80,7 +80,8 @@ fn doubt(fault: &Fault) -> u8 {
     }
 }
 
-fn set_up(socket: &TcpStream) -> io::Result<()> {
+/// Sends small packets at once, and notices a vanished peer.
+pub(crate) fn set_up(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;

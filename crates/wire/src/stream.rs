@@ -17,23 +17,52 @@ pub(crate) const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
 /// How much is asked of the socket at once.
 const READ_SIZE: usize = 16 * 1024;
 
+/// The largest buffer for packets to be sent that is kept for the next ones.
+const KEPT_OUTPUT: usize = 1024 * 1024;
+
 /// A byte stream on which packets travel.
 pub(crate) struct PacketStream {
     pipe: Box<dyn Pipe>,
     framer: Framer,
+    /// For what the peer says while packets are being sent to it.
+    aside: Framer,
     input: BytesMut,
+    output: BytesMut,
     limit: usize,
 }
 
 impl PacketStream {
     /// Before login.
     pub(crate) fn new(pipe: Box<dyn Pipe>) -> Self {
-        Self { pipe, framer: Framer::default(), input: BytesMut::new(), limit: LOGIN_LIMIT }
+        Self {
+            pipe,
+            framer: Framer::default(),
+            aside: Framer::default(),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            limit: LOGIN_LIMIT,
+        }
     }
 
     /// After login, packets may be as long as an answer.
     pub(crate) fn lift_limit(&mut self) {
-        self.limit = ANSWER_LIMIT;
+        self.set_limit(ANSWER_LIMIT);
+    }
+
+    /// The longest packet that is taken from now on.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// The server's side puts TLS below: the byte stream, what must go on above TLS, and what was
+    /// received already, which belongs to TLS.
+    pub(crate) fn into_parts(self) -> (Box<dyn Pipe>, Framer, BytesMut) {
+        (self.pipe, self.framer, self.input)
+    }
+
+    /// A new command: sequence numbers start from 0.
+    pub(crate) fn restart(&mut self) {
+        self.framer.restart();
     }
 
     /// The bare byte stream, to put TLS on it, and what must go on above TLS. Nothing may have been
@@ -58,13 +87,7 @@ impl PacketStream {
             if let Some(packet) = self.framer.decode(&mut self.input, self.limit)? {
                 break packet;
             }
-            // For a long packet decode() has made room; many short ones are read at one go.
-            if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
-                self.input.reserve(READ_SIZE);
-            }
-            if self.pipe.read_buf(&mut self.input).await? == 0 {
-                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
-            }
+            self.fill().await?;
         };
         if packet.in_order {
             return Ok(packet.payload);
@@ -77,12 +100,52 @@ impl PacketStream {
         Err(Fault::Protocol(format!("a packet came out of order (number {})", packet.sequence)))
     }
 
+    /// The next packet that the peer sends of its own while it is being sent to. Its sequence
+    /// number says nothing, and ours go on as if it had not come.
+    pub(crate) async fn read_aside(&mut self) -> Result<Bytes, Fault> {
+        loop {
+            if let Some(packet) = self.aside.decode(&mut self.input, self.limit)? {
+                return Ok(packet.payload);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Waits for more bytes. Dropping the future loses none.
+    async fn fill(&mut self) -> Result<(), Fault> {
+        // For a long packet decode() has made room; many short ones are read at one go.
+        if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
+            self.input.reserve(READ_SIZE);
+        }
+        if self.pipe.read_buf(&mut self.input).await? == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok(())
+    }
+
     /// Sends a packet.
     pub(crate) async fn write(&mut self, payload: &[u8]) -> Result<(), Fault> {
-        let mut out = BytesMut::new();
-        self.framer.encode(payload, &mut out);
-        self.pipe.write_all(&out).await?;
+        self.queue(&[payload]);
+        self.flush().await
+    }
+
+    /// Puts a packet, given in parts, behind those that wait to be sent.
+    pub(crate) fn queue(&mut self, parts: &[&[u8]]) {
+        self.framer.encode_parts(parts, &mut self.output);
+    }
+
+    /// How many bytes wait to be sent.
+    pub(crate) fn queued(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Sends what waits. When the future is dropped, the next call goes on where it was.
+    pub(crate) async fn flush(&mut self) -> Result<(), Fault> {
+        self.pipe.write_all_buf(&mut self.output).await?;
         self.pipe.flush().await?;
+        if self.output.capacity() > KEPT_OUTPUT {
+            self.output = BytesMut::new();
+        }
         Ok(())
     }
 

@@ -47,6 +47,12 @@ Examples:
   primacy pause orders --reason \"kernel upgrade, Jo\"
   primacy resume orders";
 
+pub(super) const ERRANT: &str = "\
+Examples:
+  primacy errant show                         of all clusters
+  primacy errant inject-empty orders --dry-run
+  primacy errant inject-empty orders --server db2:3306";
+
 pub(super) const HISTORY: &str = "\
 Examples:
   primacy history                     the latest operations

@@ -134,6 +134,40 @@ pub(crate) async fn put_back(
     Ok(())
 }
 
+/// Gives a server the settings and the source back that it had before it was pointed to saved
+/// events, whether or not that source lives: it is known by it.
+pub(super) async fn forget_the_rescue(
+    cluster: &Cluster,
+    server: &Address,
+    shared: &Shared,
+    limit: Millis,
+) -> Result<(), StepError> {
+    let at = |doing| StepError::at(server, doing);
+    let Some(channel) = shared.noted_channel(server) else { return Ok(()) };
+    let doing = "giving it its source back";
+    let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at(doing))?;
+    let dialect = link.dialect();
+    let stop = dialect.stop(Threads::Both, &channel.name);
+    link.execute(&stop, limit.as_duration()).await.map_err(at(doing))?;
+    let facts = look::facts(&mut link, limit).await.map_err(at(doing))?;
+    let place = match shared.by_place {
+        true => facts.channel(&channel.name).and_then(|c| c.applied.clone()),
+        false => None,
+    };
+    let source = channel.source.clone();
+    let course = Course { channel: Some(channel), onward: Onward::Gtid };
+    let settings = settings(cluster, &facts, &source, &course, place);
+    let escapes = link.no_backslash_escapes();
+    let name = &cluster.policy.channel;
+    let change = dialect
+        .change_source(name, &settings, ChangeScope::BothStopped, escapes)
+        .map_err(|e| StepError::impossible(server, e.to_string()))?;
+    link.execute(change.sql(), limit.as_duration()).await.map_err(at(doing))?;
+    let start = dialect.start(Threads::Both, name);
+    link.execute(&start, limit.as_duration()).await.map_err(at(doing))?;
+    Ok(())
+}
+
 async fn within(
     server: &Address,
     limit: Millis,

@@ -1,18 +1,44 @@
-//! What only files hold.
+//! What only files hold: read from the old primary's disk, saved, and given to servers over
+//! replication by a source of our own.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use primacy_plan::Origin;
-use primacy_types::{Address, BinlogsOnDisk, Millis, TransactionSet};
+use primacy_probe::{ChangeScope, SourceSettings, StartAt, Threads};
+use primacy_rescue::{LogFiles, Numbering, Saved, ServeAs, Served, address_towards};
+use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, Millis, ServerFacts, TransactionSet};
 
-use crate::Cluster;
+use super::point::forget_the_rescue;
+use super::{POLL, Progress, places};
 use crate::error::StepError;
-use crate::shared::Shared;
+use crate::links::Link;
+use crate::shared::{Kept, Pair, Shared};
+use crate::{Cluster, look};
 
+/// How long looking at the old primary's files may take before its host counts as silent.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Reads what the old primary's binary logs hold; `None` where there is no access to its host.
 pub(crate) async fn read_the_disk(
-    _cluster: &Cluster,
-    _old: &Address,
-    _by_place: bool,
+    cluster: &Cluster,
+    old: &Address,
+    shared: &Shared,
 ) -> Option<BinlogsOnDisk> {
-    None
+    let host = cluster.hosts.of(old)?;
+    let seen = cluster.eyes.remembered();
+    let server = seen.server(old)?;
+    let unreadable = |reason: String, passing| BinlogsOnDisk::Unreadable { reason, passing };
+    if let Some(primacy_types::FileAccess::Unreadable(reason)) = &server.files {
+        return Some(unreadable(reason.clone(), false));
+    }
+    let Some(files) = server.facts.as_ref().and_then(binlogs_of) else {
+        return Some(unreadable("where they are was never seen".to_owned(), false));
+    };
+    let numbering = if shared.by_place { Numbering::Places } else { Numbering::Gtids };
+    let scratch = scratch(cluster, shared);
+    let host = host.as_ref();
+    Some(primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK).await)
 }
 
 /// What was found, as a sentence.
@@ -20,7 +46,11 @@ pub(crate) fn said_of_disk(found: &BinlogsOnDisk) -> String {
     match found {
         BinlogsOnDisk::Read { holds, end, incomplete, .. } => {
             let rest = incomplete.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
-            format!("its binary logs were read to their end {end} and hold {}{rest}", holds.said())
+            let end = format!("its binary logs were read to their end, {end}");
+            match holds {
+                TransactionSet::UpTo(_) => format!("{end}{rest}"),
+                holds => format!("{end}; they hold {}{rest}", holds.said()),
+            }
         }
         BinlogsOnDisk::Unreadable { reason, .. } => {
             format!("its binary logs cannot be read: {reason}")
@@ -28,23 +58,323 @@ pub(crate) fn said_of_disk(found: &BinlogsOnDisk) -> String {
     }
 }
 
-pub(super) async fn save(
-    _cluster: &Cluster,
-    _shared: &Shared,
-    from: &Origin,
-    _since: &TransactionSet,
-    _limit: Millis,
-) -> Result<String, StepError> {
-    Err(StepError::impossible(from.server(), "not yet"))
+fn binlogs_of(facts: &ServerFacts) -> Option<LogFiles> {
+    (!facts.binlog_base.is_empty()).then(|| LogFiles::binlogs(PathBuf::from(&facts.binlog_base)))
 }
 
-pub(super) async fn rescue(
-    _cluster: &Cluster,
-    _shared: &Shared,
-    server: &Address,
-    _from: &Origin,
-    _until: &TransactionSet,
-    _limit: Millis,
+/// Where copies of remote files are kept while the operation needs them.
+fn scratch(cluster: &Cluster, shared: &Shared) -> PathBuf {
+    rescue_dir(cluster, shared).join("fetched")
+}
+
+/// Where what the operation saved is kept.
+fn rescue_dir(cluster: &Cluster, shared: &Shared) -> PathBuf {
+    let state = cluster.store.path().parent().map(PathBuf::from).unwrap_or_default();
+    state.join("rescue").join(&cluster.name).join(shared.id.as_str())
+}
+
+/// Cuts out what is complete beyond `since` and keeps it.
+pub(super) async fn save(
+    cluster: &Cluster,
+    shared: &Shared,
+    from: &Origin,
+    since: &TransactionSet,
+    limit: Millis,
 ) -> Result<String, StepError> {
-    Err(StepError::impossible(server, "not yet"))
+    if let Some(kept) = shared.saved(from).filter(|kept| since.covers(&kept.since)) {
+        let saved = Saved::open(&kept.folder).await;
+        return Ok(saved.map_err(|e| StepError::rescue(from.server(), e))?.sentence());
+    }
+    let server = from.server();
+    let host = cluster.hosts.of(server).ok_or_else(|| {
+        StepError::impossible(server, "there is no access to the files of its host any more")
+    })?;
+    let seen = cluster.eyes.remembered();
+    let facts = seen.server(server).and_then(|s| s.facts.as_ref());
+    let files = facts.and_then(|facts| match from {
+        Origin::Binlogs(_) => binlogs_of(facts),
+        Origin::RelayLogs(_) => relay_logs_of(facts, &cluster.policy.channel),
+    });
+    let files = files.ok_or_else(|| {
+        StepError::impossible(server, format!("it is not known where {from} are"))
+    })?;
+    let dir = rescue_dir(cluster, shared);
+    let to = dir.join(match from {
+        Origin::Binlogs(_) => "binlogs".to_owned(),
+        Origin::RelayLogs(of) => format!("relay-logs-{}", of.to_string().replace([':', '/'], "-")),
+    });
+    let scratch = scratch(cluster, shared);
+    let stall = limit.as_duration();
+    let saved = primacy_rescue::save(host.as_ref(), &files, since, &scratch, &to, stall);
+    let saved = saved.await.map_err(|e| StepError::rescue(server, e))?;
+    let (from_files, folder) = (from.clone(), saved.folder().to_owned());
+    let kept = Kept { from: from_files, since: since.clone(), folder };
+    shared.set_saved(from, kept).await?;
+    Ok(saved.sentence())
+}
+
+fn relay_logs_of(facts: &ServerFacts, channel: &str) -> Option<LogFiles> {
+    let base = PathBuf::from(&facts.relay_log_base);
+    let known = !facts.relay_log_base.is_empty();
+    known.then(|| LogFiles::relay_logs(base, channel, facts.version.flavor))
+}
+
+/// The server replicates what was saved until it has applied all of it.
+pub(super) async fn rescue(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    from: &Origin,
+    until: &TransactionSet,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let kept = shared
+        .saved(from)
+        .ok_or_else(|| StepError::impossible(from.server(), "nothing was saved of it"))?;
+    let saved =
+        Saved::reopen(&kept.folder).await.map_err(|e| StepError::rescue(from.server(), e))?;
+    let target = saved.all_of_it(until);
+    let incomplete = saved.is_incomplete();
+    let mut link = open(cluster, server, limit).await?;
+    let facts = apply_received(cluster, shared, server, &mut link, limit).await?;
+    if has(&facts, &cluster.policy.channel, &target) {
+        return Ok(format!("{server} has everything that was saved already"));
+    }
+    let own = saved.events_of(facts.server_id);
+    if own > 0 {
+        return Err(StepError::impossible(
+            server,
+            format!(
+                "{own} of the saved events were first written by this server (server_id {}), and \
+                 a replica silently skips its own",
+                facts.server_id
+            ),
+        ));
+    }
+    let channel = look::channel(cluster, server, &facts)?.clone();
+    shared.note_channel(server, &channel).await?;
+    let served = serve(cluster, shared, from, saved, &facts, &channel, &link).await?;
+    let before = facts.executed.clone();
+    let fetched =
+        fetch(cluster, shared, server, &mut link, &channel, &served, &target, limit).await;
+    let facts = match fetched {
+        Ok(facts) => facts,
+        Err(error) => {
+            drop(link);
+            // Its old source is what it is known by; a person would look for it there too.
+            let back = forget_the_rescue(cluster, server, shared, limit).await;
+            if let Err(worse) = back {
+                tracing::warn!(%server, %worse, "it still points to the rescue");
+            }
+            return Err(error);
+        }
+    };
+    if !shared.by_place && !incomplete && !facts.executed.covers(until) {
+        return Err(StepError::impossible(
+            from.server(),
+            format!("what was saved lacks {}", until.beyond(&facts.executed).join(", ")),
+        ));
+    }
+    let count = facts.executed.count_beyond(&before);
+    Ok(match &facts.executed {
+        TransactionSet::UpTo(_) => format!("{server} applied what was saved, up to {target}"),
+        _ => format!("{server} applied {count} transaction(s) of what was saved"),
+    })
+}
+
+/// The receiver and the applier of the server do the work; it is left with its receiver stopped.
+#[expect(clippy::too_many_arguments, reason = "one step's facts, used once")]
+async fn fetch(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    link: &mut Link,
+    channel: &ChannelStatus,
+    served: &Served,
+    target: &TransactionSet,
+    limit: Millis,
+) -> Result<ServerFacts, StepError> {
+    attach(cluster, shared, server, link, channel, served, limit).await?;
+    let mut progress = Progress::new(limit);
+    loop {
+        let facts = seen(shared, cluster, server, link, limit).await?;
+        if has(&facts, &cluster.policy.channel, target) {
+            let stop = link.dialect().stop(Threads::Receiver, &cluster.policy.channel);
+            link.execute(&stop, limit.as_duration())
+                .await
+                .map_err(StepError::at(server, "taking it off the saved events"))?;
+            return Ok(facts);
+        }
+        let status = look::channel(cluster, server, &facts)?;
+        let error = status.applier_error.as_ref().or(status.receiver_error.as_ref());
+        if let Some(error) = error {
+            let ours = served.last_error().map(|e| format!(" (our side: {e})")).unwrap_or_default();
+            return Err(StepError::impossible(
+                server,
+                format!(
+                    "replicating what was saved stopped with error {}: {}{ours}",
+                    error.code, error.message,
+                ),
+            ));
+        }
+        let moved = (facts.executed.clone(), status.read.clone(), served.bytes_sent());
+        progress.saw(server, moved, || {
+            format!("it has not applied {}", target.beyond(&facts.executed).join(", "))
+        })?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// A server that comes back after the operation gets what was saved then, if it lacks some of it.
+pub(crate) async fn rescue_late(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    pair: &Pair,
+) -> Result<(), StepError> {
+    let limit = cluster.policy.timing.stall_limit;
+    let until = TransactionSet::UpTo(Some(pair.end.clone()));
+    let mut link = open(cluster, server, limit).await?;
+    let facts = apply_received(cluster, shared, server, &mut link, limit).await?;
+    drop(link);
+    for from in shared.origins() {
+        if !facts.executed.covers(&until) {
+            rescue(cluster, shared, server, &from, &until, limit).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a server has that counts for this operation.
+async fn seen(
+    shared: &Shared,
+    cluster: &Cluster,
+    server: &Address,
+    link: &mut Link,
+    limit: Millis,
+) -> Result<ServerFacts, StepError> {
+    let doing = "looking at replication";
+    let mut facts = look::facts(link, limit).await.map_err(StepError::at(server, doing))?;
+    if shared.by_place {
+        facts.in_places(&cluster.policy.channel);
+    }
+    Ok(facts)
+}
+
+fn has(facts: &ServerFacts, channel: &str, target: &TransactionSet) -> bool {
+    let idle = facts.channel(channel).is_none_or(|c| c.applier_error.is_none());
+    idle && facts.executed.covers(target)
+}
+
+/// What waits in the relay log is applied first: pointing the server elsewhere drops it.
+async fn apply_received(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    link: &mut Link,
+    limit: Millis,
+) -> Result<ServerFacts, StepError> {
+    if shared.by_place {
+        let mut facts = places::apply_all(cluster, server, link, limit).await?;
+        facts.in_places(&cluster.policy.channel);
+        return Ok(facts);
+    }
+    seen(shared, cluster, server, link, limit).await
+}
+
+async fn open(cluster: &Cluster, server: &Address, limit: Millis) -> Result<Link, StepError> {
+    let doing = "connecting for the rescue";
+    cluster.links.to(server, limit.as_duration()).await.map_err(StepError::at(server, doing))
+}
+
+/// Our own source for what was saved, where this replica can connect to it.
+async fn serve(
+    cluster: &Cluster,
+    shared: &Shared,
+    from: &Origin,
+    saved: Saved,
+    facts: &ServerFacts,
+    channel: &ChannelStatus,
+    link: &Link,
+) -> Result<std::sync::Arc<Served>, StepError> {
+    let local =
+        address_towards(link.address()).await.map_err(|e| StepError::rescue(link.address(), e))?;
+    let mut taken: Vec<u32> = cluster
+        .eyes
+        .remembered()
+        .servers
+        .values()
+        .filter_map(|s| s.facts.as_ref().map(|f| f.server_id))
+        .collect();
+    taken.extend(saved.server_ids());
+    let as_whom = ServeAs {
+        bind: local,
+        version: facts.version,
+        taken_server_ids: taken,
+        tls: channel.settings.iter().any(|(k, v)| k.ends_with("_SSL") && v == "1"),
+    };
+    shared
+        .served(from, local, Served::start(saved, as_whom))
+        .await
+        .map_err(|e| StepError::rescue(from.server(), e))
+}
+
+/// Settings that belong to the connection to the cluster's own servers, not to ours.
+const OF_THE_CONNECTION: &[&str] =
+    &["_SSL", "_BIND", "_TLS_", "PUBLIC_KEY", "COMPRESSION", "NETWORK_NAMESPACE", "AUTO_FAILOVER"];
+
+async fn attach(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    link: &mut Link,
+    channel: &ChannelStatus,
+    served: &Served,
+    limit: Millis,
+) -> Result<(), StepError> {
+    let at = |doing| StepError::at(server, doing);
+    let dialect = link.dialect();
+    let name = &cluster.policy.channel;
+    let stop = dialect.stop(Threads::Both, name);
+    link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+    // Only now does its place stand still.
+    let facts = seen(shared, cluster, server, link, limit).await?;
+    let start_at = match (shared.by_place, facts.channel(name).and_then(|c| c.applied.clone())) {
+        (false, _) => StartAt::Gtid(channel.positioning),
+        (true, Some(place)) => StartAt::Position(place),
+        (true, None) => {
+            return Err(StepError::impossible(server, "it does not say what it has applied"));
+        }
+    };
+    let mut settings = channel.settings.clone();
+    settings.retain(|key, _| !OF_THE_CONNECTION.iter().any(|part| key.contains(part)));
+    let tls = if served.tls() { "1" } else { "0" };
+    settings.insert("SOURCE_SSL".to_owned(), tls.to_owned());
+    // Our certificate is made for this rescue and signed by nobody.
+    settings.insert("SOURCE_SSL_VERIFY_SERVER_CERT".to_owned(), "0".to_owned());
+    let account = served.account();
+    let source = SourceSettings {
+        source: served.address(),
+        user: account.user,
+        password: account.password,
+        start_at,
+        heartbeat_period: Millis(1000),
+        connect_retry_seconds: 1,
+        retry_count: None,
+        // What is missing is wanted now.
+        delay_seconds: 0,
+        get_public_key: false,
+        settings,
+    };
+    let escapes = link.no_backslash_escapes();
+    let change = dialect
+        .change_source(name, &source, ChangeScope::BothStopped, escapes)
+        .map_err(|e| StepError::impossible(server, e.to_string()))?;
+    tracing::debug!(%server, "{}", change.redacted());
+    link.execute(change.sql(), limit.as_duration())
+        .await
+        .map_err(at("pointing it to the rescue"))?;
+    let start = dialect.start(Threads::Both, name);
+    link.execute(&start, limit.as_duration()).await.map_err(at("starting the rescue"))?;
+    Ok(())
 }

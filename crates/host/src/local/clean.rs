@@ -6,14 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::find::pid_in;
-use crate::ServerIdentity;
-
-/// `LOG_EVENT_BINLOG_IN_USE_F`: set in the first event of a binary log while it is written,
-/// cleared when the server closes it (MYSQL_BIN_LOG::close in the sources of both flavours).
-const IN_USE: u16 = 0x1;
-/// The format description event, the first of every binary log since 5.0.
-const FORMAT_DESCRIPTION: u8 = 15;
-const MAGIC: &[u8; 4] = b"\xfebin";
+use crate::{ServerIdentity, binlog_head};
 
 /// What the pid file said while the server ran, as the second sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,25 +43,22 @@ fn last_binlog(server: &ServerIdentity, base: &Path) -> io::Result<Option<PathBu
     let mut index = server.path(base).into_os_string();
     index.push(".index");
     let index = std::fs::read_to_string(index)?;
-    let last = index.lines().map(str::trim).rfind(|line| !line.is_empty());
-    Ok(last.map(|name| server.path(Path::new(name))))
+    Ok(binlog_head::last_of(&index).map(|name| server.path(Path::new(name))))
 }
 
 /// Whether a binary log was closed; `None` if it does not begin as one that can be read.
 fn was_closed(file: &Path) -> io::Result<Option<bool>> {
-    let mut head = [0; 4 + 19];
+    let mut head = [0; binlog_head::LENGTH];
     File::open(file)?.read_exact_at(&mut head, 0)?;
-    let (magic, event) = head.split_at(4);
-    // Header: timestamp 4, type 1, server id 4, size 4, next position 4, flags 2.
-    if magic != MAGIC || event[4] != FORMAT_DESCRIPTION {
-        return Ok(None);
-    }
-    Ok(Some(u16::from_le_bytes([event[17], event[18]]) & IN_USE == 0))
+    Ok(binlog_head::was_closed(&head))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAGIC: &[u8] = b"\xfebin";
+    const FORMAT_DESCRIPTION: u8 = 15;
 
     struct Case {
         folder: tempfile::TempDir,

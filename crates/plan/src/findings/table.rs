@@ -2,8 +2,8 @@
 
 use super::view::{Hit, View};
 use super::{
-    Severity, capacity, channels, identity, links, logging, operations, replication, roles,
-    semi_sync, versions,
+    Severity, capacity, channels, crash, identity, links, logging, operations, replication, rescue,
+    roles, semi_sync, versions,
 };
 use crate::{Exclusion, OperationKind};
 
@@ -226,6 +226,32 @@ pub(super) static CHECKS: &[Check] = {
         check("gtid-strict-mode-off", Is(Risk), logging::gtid_strict_off,
             "`gtid_strict_mode` is off",
             "MariaDB then takes transactions out of order, and a write of a replica's own hides behind what it receives."),
+        // What survives a crash.
+        check("log-not-synced", Is(Risk), crash::log_not_synced,
+            "Commits are not forced to disk",
+            "Without `sync_binlog = 1` and `innodb_flush_log_at_trx_commit = 1` a crash of the host loses transactions that were acknowledged, or leaves a primary behind its own replicas."),
+        check("positions-in-files", Is(Risk), crash::positions_in_files,
+            "A replica by file and position keeps its place in files",
+            "After a crash the file may be behind the data, and transactions are applied twice."),
+        check("parallel-without-order", Is(Risk), crash::parallel_without_order,
+            "Appliers commit out of order",
+            "After a crash there are gaps among the applied transactions, and the last position says nothing of them."),
+        check("unsafe-tables", Is(Risk), crash::unsafe_tables,
+            "Tables neither roll back nor recover",
+            "A crash in the middle of a statement leaves them half changed, differently on each server. Only tables that the manager's account sees are looked at, and none on MySQL 5.6."),
+        // Rescue.
+        check("relay-logs-purged", Is(Risk), rescue::relay_logs_purged,
+            "A replica by file and position removes the relay logs that it has applied",
+            "Without GTID the siblings of the most advanced replica can get what they lack only from its relay logs."),
+        check("relay-log-recovery", Is(Risk), rescue::relay_log_recovery,
+            "A replica by file and position throws away its relay logs when it restarts",
+            "What it received and had not applied is fetched again from the primary; from a dead one it cannot be."),
+        check("binlog-encrypted", Is(Risk), rescue::binlog_encrypted,
+            "Binary logs are encrypted on disk",
+            "If the server dies, what nobody received cannot be read from its files, only over SQL when it runs again."),
+        check("no-file-access", Is(Risk), rescue::no_file_access,
+            "The files of the primary's host cannot be read",
+            "If the primary dies, what it had written and nobody received stays on its disk."),
         // Semi-sync.
         check("semi-sync-plugin-missing", Excludes(|e| matches!(e, E::NoSemiSync)), semi_sync::plugin_missing,
             "A server cannot do the source's part of semi-sync",

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use primacy_types::{Millis, ReceiverState, ServerVersion};
+use primacy_types::{
+    FileAccess, HostAccessKind, Millis, Positioning, ReceiverState, Repository, ServerVersion,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -56,7 +58,7 @@ fn nothing_is_wrong_with_a_healthy_cluster() {
     };
     assert_eq!(serious(&healthy()), []);
     assert_eq!(serious(&asynchronous()), []);
-    assert_eq!(serious(&cluster(["a", "b"]).local("a")), []);
+    assert_eq!(serious(&cluster(["a", "b"]).local("a").readable("a")), []);
     for version in VERSIONS {
         assert_eq!(serious(&on_version(asynchronous(), version)), [], "{version}");
         assert_eq!(serious(&on_version(healthy(), version)), [], "{version}");
@@ -258,6 +260,66 @@ fn mariadb_is_not_told_to_drop_a_relay_log_while_the_primary_is_away() {
     assert!(the(&world, "applier-stopped").mend.starts_with("only while its source answers"));
     world.channel("b").receiver = ReceiverState::Running;
     assert_eq!(the(&world, "applier-stopped").mend, "START SLAVE SQL_THREAD");
+}
+
+#[test]
+fn what_would_be_rescued_from_files_is_said_with_the_reason_it_could_not() {
+    let mut world = healthy();
+    let reason = "user ops may not read it; add ops to a group";
+    world.server("a").files = Some(FileAccess::Unreadable(reason.into()));
+    assert!(the(&world, "no-file-access").sentence.contains("user ops may not read it"));
+    world.server("a").files = None;
+    assert!(the(&world, "no-file-access").mend.contains("host_access = \"ssh\""));
+    world.snapshot.policy.servers.get_mut(&addr("a")).unwrap().host_access = HostAccessKind::Ssh;
+    assert!(the(&world, "no-file-access").sentence.contains("not been seen over ssh yet"));
+}
+
+#[test]
+fn what_purges_relay_logs_matters_without_gtid_only() {
+    let mut world = healthy();
+    for name in ["b", "c"] {
+        let safety = &mut world.facts(name).safety;
+        (safety.relay_log_purge, safety.relay_log_recovery) = (Some(true), Some(true));
+        safety.applier_place = Some(Repository::File);
+    }
+    assert_eq!(findings(&world.snapshot), []);
+    world.channel("c").positioning = Positioning::FileAndPosition;
+    for code in ["relay-logs-purged", "relay-log-recovery", "positions-in-files"] {
+        assert_eq!(the(&world, code).server, Some(addr("c")), "{code}");
+    }
+}
+
+#[test]
+fn appliers_of_mariadb_commit_in_order_by_themselves() {
+    let mut world = healthy();
+    world.facts("b").safety.parallel_workers = Some(8);
+    assert_eq!(findings(&world.snapshot), []);
+    let on = |version| {
+        let mut world = on_version(world.clone(), version);
+        world.facts("b").safety.preserve_commit_order = version.at_least(5, 7, 5).then_some(false);
+        the(&world, "parallel-without-order").mend
+    };
+    assert_eq!(
+        on(ServerVersion::mysql(8, 4, 0)),
+        "STOP REPLICA SQL_THREAD; SET PERSIST replica_preserve_commit_order = ON; START REPLICA \
+         SQL_THREAD"
+    );
+    assert!(on(ServerVersion::mysql(5, 6, 24)).contains("SET GLOBAL slave_parallel_workers = 0"));
+}
+
+#[test]
+fn a_server_that_may_lose_commits_in_a_crash_says_which_settings_do_it() {
+    let mut world = healthy();
+    world.facts("b").safety.sync_binlog = Some(1);
+    world.facts("b").safety.flush_log_at_commit = Some(1);
+    assert_eq!(found(&world, "log-not-synced"), []);
+    world.facts("b").safety.sync_binlog = Some(0);
+    world.facts("b").safety.flush_log_at_commit = Some(2);
+    let lax = the(&world, "log-not-synced");
+    assert!(lax.sentence.contains("sync_binlog is 0 and innodb_flush_log_at_trx_commit is 2"));
+    let never = primacy_types::Promotion::Never;
+    world.snapshot.policy.servers.get_mut(&addr("b")).unwrap().promotion = never;
+    assert_eq!(found(&world, "log-not-synced"), [], "it is no candidate");
 }
 
 #[test]

@@ -163,6 +163,15 @@ impl Words {
         if self.mysql_since(8, 0, 26) { "log_replica_updates" } else { "log_slave_updates" }
     }
 
+    /// `replica_preserve_commit_order` under this server's name.
+    pub(super) fn preserve_commit_order(self) -> &'static str {
+        if self.mysql_since(8, 0, 26) {
+            "replica_preserve_commit_order"
+        } else {
+            "slave_preserve_commit_order"
+        }
+    }
+
     /// A semi-sync variable of this server, as its version's own plugin calls it.
     pub(super) fn semi_sync(self, side: Side, variable: &str) -> String {
         let side = match (side, self.mysql_since(8, 0, 26)) {

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use primacy_types::{
     ContactFailure, Epoch, FenceRung, GtidMode, HostAccessKind, Millis, Moment, Positioning,
-    Promotion, ReceiverState, RefuseOrProceed, RegisteredReplica, ReplicationError, SemiSyncPolicy,
-    ServerPolicy, ServerVersion, TransactionSet, WithoutAcker,
+    Promotion, ReceiverState, RefuseOrProceed, RegisteredReplica, ReplicationError, Repository,
+    SemiSyncPolicy, ServerPolicy, ServerVersion, TransactionSet, UnsafeTables, WithoutAcker,
 };
 
 use crate::testing::{World, addr, cluster, pos};
 
 /// Three servers that want nothing, with semi-sync.
 pub(super) fn healthy() -> World {
-    cluster(["a", "b", "c"]).local("a").semi_sync(1)
+    cluster(["a", "b", "c"]).local("a").readable("a").semi_sync(1)
 }
 
 /// The versions in whose words the findings are tried.
@@ -173,6 +173,31 @@ pub(super) fn triggers(code: &str) -> Option<World> {
         }
         "channel-by-position" => w.channel("b").positioning = Positioning::FileAndPosition,
         "gtid-strict-mode-off" => w.facts("b").gtid_strict = Some(false),
+        "log-not-synced" => w.facts("b").safety.sync_binlog = Some(0),
+        "positions-in-files" => {
+            by_position(w);
+            w.facts("b").safety.applier_place = Some(Repository::File);
+        }
+        "parallel-without-order" => {
+            w.facts("b").version = ServerVersion::mysql(8, 0, 36);
+            w.facts("b").safety.parallel_workers = Some(4);
+            w.facts("b").safety.preserve_commit_order = Some(false);
+        }
+        "unsafe-tables" => {
+            let examples = vec!["app.old (MyISAM)".to_owned()];
+            let tables = UnsafeTables { count: 1, examples, at_uptime: 1 };
+            w.facts("a").safety.unsafe_tables = Some(tables);
+        }
+        "relay-logs-purged" => {
+            by_position(w);
+            w.facts("b").safety.relay_log_purge = Some(true);
+        }
+        "relay-log-recovery" => {
+            by_position(w);
+            w.facts("c").safety.relay_log_recovery = Some(true);
+        }
+        "binlog-encrypted" => w.facts("a").safety.binlog_encrypted = Some(true),
+        "no-file-access" => w.server("a").files = None,
         "semi-sync-plugin-missing" => w.facts("b").semi_sync.available = false,
         "semi-sync-off" => {
             w.facts("a").semi_sync.source_enabled = false;
@@ -209,6 +234,8 @@ pub(super) fn triggers(code: &str) -> Option<World> {
         "failover-held" => {
             world = world.received("c", "0-1-150", "0-1-150");
             world.facts("c").log_replica_updates = false;
+            // Its disk would have them, too.
+            world.server("a").files = None;
         }
         "failover-refused" => {
             world = cluster(["a", "b", "c"]).local("a");
@@ -218,6 +245,13 @@ pub(super) fn triggers(code: &str) -> Option<World> {
         _ => return None,
     }
     Some(world)
+}
+
+/// Its replicas find their places by file and position.
+fn by_position(world: &mut World) {
+    for name in ["b", "c"] {
+        world.channel(name).positioning = Positioning::FileAndPosition;
+    }
 }
 
 /// Every filter that a replica status can show.
@@ -234,7 +268,7 @@ fn every_filter() -> BTreeSet<String> {
 
 /// A cluster whose primary can be fenced, without semi-sync.
 pub(super) fn asynchronous() -> World {
-    let mut world = cluster(["a", "b", "c"]);
+    let mut world = cluster(["a", "b", "c"]).readable("a");
     world.server("a").fences = vec![FenceRung::Local];
     world
 }

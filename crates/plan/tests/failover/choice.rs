@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use primacy_plan::testing::{World, addr, cluster, gtids, pos, uuid};
 use primacy_plan::{FailoverRequest, errant_of};
-use primacy_types::{ChannelStatus, GtidMode, Positioning, Promotion, ServerPolicy, ServerVersion};
+use primacy_types::{ChannelStatus, Positioning, Promotion, ServerPolicy, ServerVersion};
 
 use crate::{Change, ask, force, killed, levels, plan, refusal, repointed, says, to};
 

@@ -10,9 +10,11 @@ mod failover;
 // The places where a manager can be made to die are in such builds only.
 #[cfg(debug_assertions)]
 mod journal;
+mod missing;
 mod network;
 mod places;
 mod refusals;
+mod rescue;
 mod restraint;
 mod seen;
 mod semi_sync;

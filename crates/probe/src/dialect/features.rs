@@ -44,6 +44,8 @@ pub(crate) enum Feature {
     SetAnyDefiner,
     SuperSparesReadOnly,
     SuperIsPlain,
+    StatementTimeHint,
+    StatementTimeSetting,
     Always,
 }
 
@@ -105,6 +107,8 @@ pub const FEATURES: &[FeatureRow] = {
         row(F::SetAnyDefiner, Some((8, 2, 0)), None, "SET_ANY_DEFINER in place of SET_USER_ID"),
         row(F::SuperSparesReadOnly, None, Some((10, 11, 0)), "SUPER no longer ignores read_only"),
         row(F::SuperIsPlain, None, Some((11, 0, 1)), "SUPER no longer includes the split privileges"),
+        row(F::StatementTimeHint, Some((5, 7, 8)), None, "MAX_EXECUTION_TIME as a hint of a SELECT"),
+        row(F::StatementTimeSetting, None, Some((10, 1, 2)), "SET STATEMENT max_statement_time = ... FOR ..."),
         row(F::Always, EVER, EVER, "every server"),
     ]
 };

@@ -68,8 +68,10 @@ pub(super) fn parse(
         host_name: text("hostname"),
         pid_file: absolute(&text("pid_file"), &data_dir),
         binlog_base: text("log_bin_basename"),
+        relay_log_base: text("relay_log_basename"),
         data_dir,
         epoch: None,
+        safety: primacy_types::CrashSafety::default(),
     })
 }
 

@@ -24,6 +24,7 @@ const VARIABLES: &[(&str, Feature, &str, Option<&str>)] = &[
     ("pid_file", Feature::Always, "pid_file", None),
     ("datadir", Feature::Always, "datadir", None),
     ("log_bin_basename", Feature::Always, "log_bin_basename", None),
+    ("relay_log_basename", Feature::Always, "relay_log_basename", None),
 ];
 
 impl Dialect {

@@ -1,5 +1,6 @@
 //! The server's first packet: who it is, what it can do, and the challenge of its default plugin.
 
+use super::request::{UTF8MB4_GENERAL_CI, put_nul};
 use super::{Malformed, Reader};
 use crate::capability;
 
@@ -18,6 +19,30 @@ pub struct Greeting {
     pub plugin: String,
     /// The challenge, without its closing NUL.
     pub scramble: Vec<u8>,
+}
+
+impl Greeting {
+    /// The packet that a server sends. The version and the plugin end at their first NUL, and the
+    /// challenge must have 20 bytes without a NUL, as every client expects it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let flags = self.capabilities.to_le_bytes();
+        let (first, second) = self.scramble.split_at(self.scramble.len().min(8));
+        let mut out = vec![10];
+        put_nul(&mut out, &self.version);
+        out.extend_from_slice(&self.connection_id.to_le_bytes());
+        out.extend_from_slice(first);
+        out.push(0);
+        out.extend_from_slice(&flags[..2]);
+        out.push(UTF8MB4_GENERAL_CI);
+        out.extend_from_slice(&self.status.to_le_bytes());
+        out.extend_from_slice(&flags[2..]);
+        out.push(self.scramble.len() as u8 + 1);
+        out.extend_from_slice(&[0; 10]);
+        out.extend_from_slice(second);
+        out.push(0);
+        put_nul(&mut out, &self.plugin);
+        out
+    }
 }
 
 /// Parses the first packet of a server that does not begin with [`ERR`](super::ERR).
@@ -79,6 +104,19 @@ pub(super) mod tests {
         assert_eq!(greeting.scramble, b"abcdefghijklmnopqrst");
         assert_ne!(greeting.capabilities & capability::SSL, 0);
         assert_ne!(greeting.capabilities & capability::DEPRECATE_EOF, 0);
+    }
+
+    #[test]
+    fn a_written_greeting_is_read_as_it_was() {
+        let greeting = Greeting {
+            version: "9.7.0".to_owned(),
+            connection_id: 9,
+            capabilities: capability::PROTOCOL_41 | capability::PLUGIN_AUTH,
+            status: 2,
+            plugin: "caching_sha2_password".to_owned(),
+            scramble: b"abcdefghijklmnopqrst".to_vec(),
+        };
+        assert_eq!(parse_greeting(&greeting.to_bytes()), Ok(greeting));
     }
 
     #[test]

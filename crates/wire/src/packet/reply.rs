@@ -1,5 +1,6 @@
 //! The short answers of a server: OK, error, EOF, and the request to use another plugin.
 
+use super::request::{put_lenenc_int, put_nul};
 use super::{EOF, ERR, Malformed, OK, Reader};
 
 /// Statement done.
@@ -35,6 +36,57 @@ pub struct AuthSwitch {
     pub plugin: String,
     /// Its challenge, without the closing NUL.
     pub challenge: Vec<u8>,
+}
+
+impl OkPacket {
+    /// The packet. A text for people is sent as it is, which clients of both families read.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![OK];
+        put_lenenc_int(&mut out, self.affected_rows);
+        put_lenenc_int(&mut out, self.last_insert_id);
+        out.extend_from_slice(&self.status.to_le_bytes());
+        out.extend_from_slice(&self.warnings.to_le_bytes());
+        out.extend_from_slice(self.info.as_bytes());
+        out
+    }
+}
+
+impl ErrPacket {
+    /// An error of this number.
+    pub fn new(code: u16, sqlstate: &str, message: impl Into<String>) -> Self {
+        Self { code, sqlstate: sqlstate.to_owned(), message: message.into() }
+    }
+
+    /// The packet. Texts are cut where servers cut them (`MYSQL_ERRMSG_SIZE`, 512 bytes).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![ERR];
+        out.extend_from_slice(&self.code.to_le_bytes());
+        out.push(b'#');
+        out.extend(self.sqlstate.bytes().chain(std::iter::repeat(b'0')).take(5));
+        let mut end = self.message.len().min(511);
+        while !self.message.is_char_boundary(end) {
+            end -= 1;
+        }
+        out.extend_from_slice(&self.message.as_bytes()[..end]);
+        out
+    }
+}
+
+impl AuthSwitch {
+    /// The packet.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![EOF];
+        put_nul(&mut out, &self.plugin);
+        out.extend_from_slice(&self.challenge);
+        out.push(0);
+        out
+    }
+}
+
+/// The old EOF packet, without warnings.
+pub fn eof_packet(status: u16) -> Vec<u8> {
+    let status = status.to_le_bytes();
+    vec![EOF, 0, 0, status[0], status[1]]
 }
 
 /// Parses an OK packet (first byte 0x00, or 0xFE at the end of a result set). The connection must
@@ -125,6 +177,19 @@ mod tests {
         assert_eq!(plain.info, "Rows matched: 1");
         assert_eq!(plain, measured);
         assert!(parse_ok(b"\0\xfc\x01").is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let err = ErrPacket::new(1236, "HY000", "the saved events begin at b.000004:4");
+        assert_eq!(parse_err(&err.to_bytes()), Ok(err));
+        let long = ErrPacket::new(1, "HY000", "é".repeat(500)).to_bytes();
+        assert!(long.len() <= 520 && parse_err(&long).unwrap().message.ends_with('é'));
+        let ok = OkPacket { affected_rows: 300, status: 2, ..OkPacket::default() };
+        assert_eq!(parse_ok(&ok.to_bytes()), Ok(ok));
+        let switch = AuthSwitch { plugin: "x".to_owned(), challenge: vec![7; 20] };
+        assert_eq!(parse_auth_switch(&switch.to_bytes()), Ok(switch));
+        assert_eq!(parse_eof(&eof_packet(2)), Ok((0, 2)));
     }
 
     #[test]

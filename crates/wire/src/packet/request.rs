@@ -3,7 +3,7 @@
 use crate::capability;
 
 /// `utf8mb4_general_ci`: known to every server since MySQL 5.5.3.
-const UTF8MB4_GENERAL_CI: u8 = 45;
+pub(super) const UTF8MB4_GENERAL_CI: u8 = 45;
 
 /// The answer to the greeting, in protocol 4.1.
 pub struct LoginRequest<'a> {
@@ -91,7 +91,7 @@ pub fn put_lenenc_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends a text and the NUL that ends it.
-fn put_nul(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_nul(out: &mut Vec<u8>, text: &str) {
     out.extend(text.bytes().take_while(|byte| *byte != 0));
     out.push(0);
 }

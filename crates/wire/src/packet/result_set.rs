@@ -1,5 +1,6 @@
 //! Result sets of the text protocol: how an answer begins, column definitions, rows.
 
+use super::request::put_lenenc_bytes;
 use super::{ERR, LOCAL_INFILE, Malformed, OK, Reader};
 
 /// The most columns that a result can have (MySQL's and MariaDB's `MAX_FIELDS`).
@@ -61,6 +62,29 @@ pub fn parse_column_name(packet: &[u8]) -> Result<String, Malformed> {
     Ok(String::from_utf8_lossy(reader.lenenc_bytes()?).into_owned())
 }
 
+/// The definition of a column of text that has no table, in protocol 4.1.
+pub fn column_packet(name: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in ["def", "", "", "", name, ""] {
+        put_lenenc_bytes(&mut out, part.as_bytes());
+    }
+    // Length of what follows, character set, length, VAR_STRING, flags, decimals, filler.
+    out.extend_from_slice(&[0x0C, 45, 0, 0, 4, 0, 0, 0xFD, 0, 0, 31, 0, 0]);
+    out
+}
+
+/// A row of the text protocol.
+pub fn row_packet(cells: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for cell in cells {
+        match cell {
+            Some(bytes) => put_lenenc_bytes(&mut out, bytes),
+            None => out.push(0xFB),
+        }
+    }
+    out
+}
+
 /// A row of the text protocol with this many columns.
 pub fn parse_row(packet: &[u8], columns: usize) -> Result<Vec<Cell>, Malformed> {
     let mut reader = Reader::new(packet);
@@ -102,6 +126,13 @@ mod tests {
         assert!(parse_row(b"\x02on\x01", 1).is_err());
         assert!(parse_row(b"\x05on", 1).is_err());
         assert!(parse_row(b"", 1).is_err());
+    }
+
+    #[test]
+    fn written_columns_and_rows_are_read_as_they_were() {
+        assert_eq!(parse_column_name(&column_packet("@@version")).unwrap(), "@@version");
+        let cells = parse_row(&row_packet(&[None, Some(b"on"), Some(b"")]), 3).unwrap();
+        assert_eq!(cells, [Cell::Null, Cell::Text("on".to_owned()), Cell::Text(String::new())]);
     }
 
     #[test]

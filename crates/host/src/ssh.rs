@@ -1,0 +1,175 @@
+//! A server on another machine, reached through the user's own `ssh` and its configuration: its
+//! files are read and its process is looked at with what every POSIX system has. Nothing is
+//! installed there, and nothing is ever asked of a person.
+//!
+//! Not here yet: killing it and keeping it down.
+
+mod call;
+mod client;
+mod failure;
+mod files;
+mod master;
+mod probe;
+mod process;
+mod quote;
+mod target;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use primacy_types::{Address, ProcessState, SshSettings};
+use tokio::io::AsyncWrite;
+
+use self::client::Client;
+pub use self::failure::SshFailure;
+use self::process::Seen;
+use crate::{Ability, Capability, FileEntry, HostAccess, HostError, Killed, ServerIdentity, Way};
+
+/// How often [`HostAccess::exited`] looks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The limit of a look where the caller gave none.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+/// Why it cannot be fenced.
+const NO_KILL: &str = "fencing over ssh comes with a later version";
+
+/// Access to the host of one server over ssh.
+///
+/// Its calls share one connection, which ends when this is dropped.
+#[derive(Debug)]
+pub struct SshHost {
+    server: ServerIdentity,
+    client: Client,
+    known: Mutex<Known>,
+}
+
+/// What was seen of its process so far.
+#[derive(Debug, Default)]
+struct Known {
+    /// The newest process that was found.
+    current: Option<Seen>,
+    /// The process whose exit [`HostAccess::exited`] has not told yet.
+    untold: Option<Seen>,
+}
+
+impl Known {
+    fn adopt(&mut self, seen: Seen) {
+        if self.current != Some(seen) {
+            self.current = Some(seen);
+            self.untold.get_or_insert(seen);
+        }
+    }
+}
+
+impl SshHost {
+    /// Access over ssh; nothing is connected yet. An error if the server's name cannot safely be
+    /// given to ssh.
+    pub fn new(server: &ServerIdentity, settings: SshSettings) -> Result<Self, HostError> {
+        let client = Client::new(&server.address, settings)?;
+        Ok(Self { server: server.clone(), client, known: Mutex::default() })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl HostAccess for SshHost {
+    fn way(&self) -> Way {
+        Way::Ssh
+    }
+
+    fn server(&self) -> &Address {
+        &self.server.address
+    }
+
+    async fn capability(&self, limit: Duration) -> Result<Capability, HostError> {
+        let read_files = self.may_read(limit).await?;
+        let watch = match self.look(limit).await {
+            Ok(ProcessState::Exited { .. }) => {
+                Ability::No("its process does not run now".to_owned())
+            }
+            Ok(_) => Ability::Yes,
+            Err(HostError::ProcessUnseen { reason, .. }) => Ability::No(reason),
+            Err(error) => return Err(error),
+        };
+        Ok(Capability {
+            way: Way::Ssh,
+            watch,
+            kill: Ability::No(NO_KILL.to_owned()),
+            read_files,
+            unit: None,
+        })
+    }
+
+    async fn process(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.look(limit).await
+    }
+
+    /// Told within about a second, and only of a process that was seen to run.
+    async fn exited(&self) -> ProcessState {
+        loop {
+            match self.look(LOOK_LIMIT).await {
+                Ok(state @ ProcessState::Exited { .. }) => {
+                    let mut known = self.known();
+                    if known.untold.take().is_some() {
+                        return state;
+                    }
+                }
+                Ok(_) => {
+                    let mut known = self.known();
+                    if known.untold.is_some() && known.untold != known.current {
+                        // It ended, and was started again, between two looks.
+                        known.untold = known.current;
+                        return ProcessState::Exited { clean: None };
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "no process to watch"),
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    async fn kill_and_keep_down(&self, _limit: Duration) -> Result<Killed, HostError> {
+        Err(HostError::NotAble {
+            server: self.server.address.clone(),
+            what: "killing its process",
+            reason: NO_KILL,
+        })
+    }
+
+    async fn release(&self) -> Result<(), HostError> {
+        // It was never kept down.
+        Ok(())
+    }
+
+    async fn read_range(
+        &self,
+        path: &Path,
+        offset: u64,
+        len: usize,
+        limit: Duration,
+    ) -> Result<Vec<u8>, HostError> {
+        self.read(path, offset, len, limit).await
+    }
+
+    async fn file_len(&self, path: &Path, limit: Duration) -> Result<u64, HostError> {
+        self.len(path, limit).await
+    }
+
+    async fn fetch(
+        &self,
+        path: &Path,
+        offset: u64,
+        to: &mut (dyn AsyncWrite + Send + Unpin),
+        stall: Duration,
+    ) -> Result<u64, HostError> {
+        self.copy(path, offset, to, stall).await
+    }
+
+    async fn list(&self, dir: &Path, limit: Duration) -> Result<Vec<FileEntry>, HostError> {
+        self.files(dir, limit).await
+    }
+}
