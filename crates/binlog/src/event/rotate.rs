@@ -3,6 +3,9 @@
 use super::{FormatDescription, RawEvent, body_of};
 use crate::BodyError;
 
+/// Where the first event of a file stands: behind its first four bytes.
+const FILE_START: u64 = 4;
+
 /// The next file's name, and where to read on in it.
 ///
 /// At the end of a file it is real. A source also makes one up to tell its replica which file
@@ -26,10 +29,13 @@ impl<'a> Rotate<'a> {
         if file.is_empty() || file.len() > 512 || file.contains(&0) {
             return Err(body.wrong("a file name", format!("{} bytes", file.len())));
         }
-        // MySQL 8.0 to 9.7 write one without the flag, from server 0, into a relay log when the
-        // source passed over events: it stands nowhere at the source, and its position says so.
+        // Two kinds come without the flag into a relay log, to say where at the source it goes
+        // on: MySQL 8.0 to 9.7 write one from server 0 and without position when the source
+        // passed over events; MariaDB writes one with a position of the relay log when its
+        // receiver goes on in the middle of a transaction. A real one leads to a file's start.
         let header = event.header();
-        let artificial = header.is_artificial() || header.end_position == 0;
+        let artificial =
+            header.is_artificial() || header.end_position == 0 || position != FILE_START;
         Ok(Self { position, file, artificial })
     }
 

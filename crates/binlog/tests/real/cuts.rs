@@ -8,7 +8,7 @@ use primacy_binlog::{
     Archive, CutError, CutFrom, CutReport, CutRequest, CutSource, CutUntil, ReadError, StartAt,
     Thoroughness, cut, scan_files,
 };
-use primacy_types::{BinlogPosition, Flavor, MySqlGtidSet, TransactionSet};
+use primacy_types::{BinlogPosition, MySqlGtidSet, TransactionSet};
 
 use crate::fixtures::{by_original_name, relay_logs, restored, servers};
 
@@ -34,16 +34,12 @@ fn try_cut(
     (folder, report)
 }
 
-/// The saved events must be those of the source at the places they are said to have.
+/// The saved events must be those of the source at the places they are said to have. How many.
 fn assert_faithful(archive: &Archive, sources: &BTreeMap<String, PathBuf>) -> u64 {
     let mut events = archive.events_from(StartAt::Beginning).unwrap();
     let mut compared = 0;
     while let Some(saved) = events.next().unwrap() {
-        let opened =
-            archive.manifest().flavor == Flavor::MariaDb && saved.file.name.ends_with("07");
-        if let Some(path) = sources.get(&saved.file.name)
-            && !opened
-        {
+        if let Some(path) = sources.get(&saved.file.name) {
             let source = fs::read(path).unwrap();
             let range = saved.start as usize..saved.end as usize;
             assert!(saved.event.bytes() == &source[range], "{} {}", saved.file.name, saved.start);
@@ -155,7 +151,9 @@ fn relay_logs_give_the_same_as_the_source() {
         ("mariadb-11.8", Some(TransactionSet::MariaDb("0-1-1".parse().unwrap()))),
         ("mysql-5.6", None),
     ] {
-        let sources = by_original_name(server);
+        let mut sources = by_original_name(server);
+        // A MariaDB replica opens compressed events before it writes them to its relay log.
+        sources.retain(|_, path| server != "mariadb-11.8" || !path.ends_with("compressed.binlog"));
         let summary = primacy_binlog::relay::summarize(&relay_logs(server), None).unwrap();
         let request = match (server, nothing) {
             ("mysql-9.7-gtid", _) => missing(TransactionSet::MySql(MySqlGtidSet::default())),

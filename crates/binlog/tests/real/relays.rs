@@ -3,9 +3,9 @@
 use std::fs;
 
 use primacy_binlog::relay::summarize;
-use primacy_binlog::{Grouper, Part, RelayReader, SourceHint};
+use primacy_binlog::{EventKind, Grouper, Part, RelayReader, SourceHint};
 
-use crate::fixtures::{by_original_name, relay_logs};
+use crate::fixtures::{by_original_name, fixture, relay_logs};
 
 const REPLICAS: [&str; 3] = ["mysql-5.6", "mysql-9.7-gtid", "mariadb-11.8"];
 
@@ -173,4 +173,19 @@ fn a_replica_that_died_while_it_wrote_goes_on_in_the_next_file() {
     assert_eq!((incomplete.start, incomplete.bytes), (9389, 1700 - 1532));
     assert!(torn.corrupt.is_none());
     assert_eq!(torn.until.unwrap().offset, 9389);
+}
+
+/// MariaDB's receiver went on in the middle of a transaction: it wrote a rotation without the
+/// flag of a made-up one, in the name of the source, to say where.
+#[test]
+fn a_rotation_that_only_tells_a_place_is_not_the_end_of_a_file() {
+    let file = fixture("mariadb-11.8/resumed/relay.000032");
+    let mut reader = RelayReader::open(&[file], None).unwrap();
+    let mut kinds = Vec::new();
+    while let Some(relayed) = reader.next().unwrap() {
+        assert_eq!(relayed.source_file, Some("binlog.000012"));
+        kinds.push(relayed.event.kind());
+    }
+    let (format, checkpoint) = (EventKind::FORMAT_DESCRIPTION, EventKind::BINLOG_CHECKPOINT);
+    assert_eq!(kinds, [format, checkpoint, checkpoint]);
 }

@@ -69,18 +69,18 @@ fn purged(errant: &MySqlGtidSet, facts: &ServerFacts) -> Option<MySqlGtidSet> {
 
 /// For people.
 pub(crate) fn render(found: &Found) -> String {
-    let heading = |text: String| format!("{}  {text}\n", paint::strong(&found.cluster));
+    let heading = |text: &str| format!("{}  {text}\n", paint::strong(&found.cluster));
     let Some(primary) = &found.primary else {
-        return heading(paint::doubtful("no primary is known to compare with").to_string());
+        return heading(&paint::doubtful("no primary is known to compare with"));
     };
     if found.servers.is_empty() {
-        return heading(format!(
+        return heading(&format!(
             "{} (compared with {primary})",
             paint::good("no errant transaction")
         ));
     }
     let servers = count(found.servers.len(), "server has", "servers have");
-    let mut text = heading(paint::bad(&format!("{servers} errant transactions")).to_string());
+    let mut text = heading(&paint::bad(format!("{servers} errant transactions")));
     for on in &found.servers {
         let many = on.count.map(|n| format!(" ({})", count_of(n))).unwrap_or_default();
         text.push_str(&format!("\n{}: {}{many}\n", on.server, on.errant.join(", ")));
@@ -101,7 +101,7 @@ pub(crate) fn render(found: &Found) -> String {
 pub(crate) fn summary(injection: &Injection) -> String {
     let Injection { primary, transactions, servers, done } = injection;
     if transactions.is_empty() {
-        return format!("{} knows every transaction of the servers that answer\n", primary);
+        return format!("{primary} knows every transaction of the servers that answer\n");
     }
     let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
     let what = count_of(transactions.count());

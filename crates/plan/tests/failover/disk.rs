@@ -7,7 +7,8 @@ use primacy_types::RefuseOrProceed;
 fn after_seal(world: &World) -> Plan {
     let snapshot = &world.snapshot;
     let request = FailoverRequest::default();
-    let plan = plan_failover(snapshot, &diagnose(snapshot), &request, Stage::AfterSeal).unwrap();
+    let plan =
+        plan_failover(snapshot, &diagnose(snapshot), &request, Stage::AfterSeal).expect("a plan");
     assert_eq!(violations(snapshot, &plan, false), [], "{plan:#?}");
     plan
 }

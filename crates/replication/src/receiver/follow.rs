@@ -159,6 +159,12 @@ impl Follow {
     fn advance(&mut self, header: &EventHeader) -> Result<u64, String> {
         let low = u64::from(header.end_position);
         let length = u64::from(header.length);
+        if low == 0 {
+            // MariaDB 11.8 writes no places into the events inside a transaction.
+            let start = self.end;
+            self.end = start.saturating_add(length);
+            return Ok(start);
+        }
         // A format description stands at the head of the file, whatever was asked for.
         let head = header.kind == EventKind::FORMAT_DESCRIPTION;
         let mut end = if head { low } else { (self.end & !0xFFFF_FFFF) | low };
@@ -221,6 +227,8 @@ mod tests {
         assert_eq!(follow.end, 0x1_0000_0100);
         assert!(follow.advance(&header(0x20, 0x80)).is_err());
         assert!(Follow::new(false, Checksum::Off).advance(&header(100, 50)).is_err());
+        assert_eq!(follow.advance(&header(0x10, 0)), Ok(0x1_0000_0100));
+        assert_eq!(follow.end, 0x1_0000_0110);
     }
 
     proptest! {
