@@ -94,7 +94,7 @@ pub async fn start(
     for note in &plan.notes {
         operation.tell(Level::Notice, note.clone());
     }
-    operation.drive(0).await
+    Box::pin(operation.drive(0)).await
 }
 
 /// Goes on with an operation that a restart interrupted: finishes it if it is past the point of
@@ -171,7 +171,7 @@ pub async fn resume(
             operation.fence_again().await?;
         }
     }
-    operation.drive(next).await
+    Box::pin(operation.drive(next)).await
 }
 
 /// Points a replica that still follows a former primary to the current one. Nothing it received

@@ -77,6 +77,9 @@ pub(crate) async fn perform(
         Step::Rescue { server, from, until } => {
             rescue::rescue(cluster, shared, server, from, until, limit).await
         }
+        Step::Level { server, from, until } if by_place => {
+            places::level(cluster, server, from, until, shared, limit).await
+        }
         Step::Level { server, from, until } => {
             apply::level(cluster, server, from, until, limit).await
         }

@@ -21,6 +21,8 @@ use crate::{errant, topology};
 pub enum Exclusion {
     /// It does not answer.
     Silent,
+    /// It keeps binary logs and has no tables.
+    BinlogServer,
     /// The configuration says `promotion = "never"`.
     Never,
     /// It does not replicate from this primary.
@@ -54,6 +56,7 @@ impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => f.write_str("it does not answer"),
+            Self::BinlogServer => f.write_str("it is a binlog server"),
             Self::Never => f.write_str("promotion = \"never\""),
             Self::NotAReplica => f.write_str("it does not replicate from the primary"),
             Self::NoBinlog => f.write_str("it writes no binary log (log_bin is off)"),
@@ -113,6 +116,9 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
         why.push(Exclusion::Silent);
         return why;
     };
+    if facts.binlog_server {
+        return vec![Exclusion::BinlogServer];
+    }
     let channel = match facts.channel(&policy.channel) {
         Some(channel) if topology::descends_from(snapshot, server, primary) => channel,
         _ => {

@@ -179,6 +179,12 @@ fn why_not_giving(
         return Some("it does not replicate".to_owned());
     };
     if replicates_by_place(snapshot) {
+        if facts.binlog_server
+            && topology::managed_source(snapshot, server).as_ref() == Some(primary)
+        {
+            // It has the primary's own files, at the primary's places.
+            return None;
+        }
         return Some(
             "without GTID that needs its relay logs, and the files of its host cannot be read"
                 .to_owned(),

@@ -2,7 +2,7 @@
 
 use primacy_types::{Address, ClusterSnapshot, TransactionSet};
 
-use crate::donors::{Giver, has_relay_logs};
+use crate::donors::{Gift, Giver, has_relay_logs};
 use crate::election::Election;
 use crate::holdings::on_disk;
 use crate::places::replicates_by_place;
@@ -55,27 +55,25 @@ pub(crate) fn rescue(
         };
         let behind: Vec<_> =
             siblings.iter().filter(|s| !holds(snapshot, s).covers(&end)).cloned().collect();
-        let mut ways: Vec<(Origin, TransactionSet)> = election
-            .gifts
-            .iter()
-            .filter_map(|gift| match &gift.from {
-                Giver::Files(from) => Some((from.clone(), gift.until.clone())),
-                Giver::Replica(_) => None,
-            })
-            .collect();
+        let mut ways = election.gifts.clone();
         if ways.is_empty() {
-            ways.extend(origin(snapshot, old, &end, avoid).map(|from| (from, end.clone())));
+            let from = origin(snapshot, old, &end, avoid);
+            ways.extend(from.map(|from| Gift { from, until: end.clone() }));
         }
         for server in &behind {
             if ways.is_empty() {
                 notes.push(left_behind(snapshot, server, &end));
             }
-            for (from, until) in &ways {
-                if !holds(snapshot, server).covers(until) {
-                    needs.push((from.clone(), vec![server.clone()]));
-                    let (server, from, until) = (server.clone(), from.clone(), until.clone());
-                    found.siblings.push(step(Step::Rescue { server, from, until }, limit));
-                }
+            for gift in ways.iter().filter(|gift| !holds(snapshot, server).covers(&gift.until)) {
+                let (server, until) = (server.clone(), gift.until.clone());
+                let planned = match &gift.from {
+                    Giver::Replica(from) => Step::Level { server, from: from.clone(), until },
+                    Giver::Files(from) => {
+                        needs.push((from.clone(), vec![server.clone()]));
+                        Step::Rescue { server, from: from.clone(), until }
+                    }
+                };
+                found.siblings.push(step(planned, limit));
             }
         }
     }
@@ -118,21 +116,27 @@ fn holds(snapshot: &ClusterSnapshot, server: &Address) -> TransactionSet {
     snapshot.live(server).map_or(TransactionSet::UpTo(None), |f| f.holds(channel))
 }
 
-/// Files from which siblings can be brought to `end`: the old primary's own, or the relay logs of
-/// a replica that holds all of it.
+/// From whom siblings can be brought to `end`: a binlog server, the old primary's own files, or the
+/// relay logs of a replica that holds all of it.
 fn origin(
     snapshot: &ClusterSnapshot,
     old: &Address,
     end: &TransactionSet,
     avoid: &[Address],
-) -> Option<Origin> {
+) -> Option<Giver> {
+    let mut keepers = snapshot.all_live().filter(|(server, facts)| {
+        facts.binlog_server && holds(snapshot, server).covers(end) && !avoid.contains(server)
+    });
+    if let Some((keeper, _)) = keepers.next() {
+        return Some(Giver::Replica(keeper.clone()));
+    }
     if on_disk(snapshot, old).is_some_and(|disk| disk.covers(end)) && !avoid.contains(old) {
-        return Some(Origin::Binlogs(old.clone()));
+        return Some(Giver::Files(Origin::Binlogs(old.clone())));
     }
     let mut holders = snapshot.all_live().map(|(server, _)| server).filter(|server| {
         holds(snapshot, server).covers(end)
             && !avoid.contains(server)
             && has_relay_logs(snapshot, old, server)
     });
-    holders.next().map(|server| Origin::RelayLogs(server.clone()))
+    holders.next().map(|server| Giver::Files(Origin::RelayLogs(server.clone())))
 }

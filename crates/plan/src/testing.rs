@@ -111,6 +111,7 @@ fn facts(server_id: u32, source: Option<Address>) -> ServerFacts {
         data_dir: String::new(),
         binlog_base: String::new(),
         relay_log_base: String::new(),
+        binlog_server: false,
         epoch: None,
         safety: primacy_types::CrashSafety::default(),
     }

@@ -320,6 +320,9 @@ pub struct ServerFacts {
     /// Base path of its relay logs (`relay_log_basename`).
     #[serde(default)]
     pub relay_log_base: String,
+    /// It is a binlog server of ours: it keeps what the primary writes and has no tables.
+    #[serde(default)]
+    pub binlog_server: bool,
     /// The reign written in the table `primacy.epoch`, if it exists.
     pub epoch: Option<Epoch>,
     /// What survives a crash and can be rescued; read seldom.
@@ -328,6 +331,9 @@ pub struct ServerFacts {
 }
 
 impl ServerFacts {
+    /// By this `version_comment` a binlog server of ours is known.
+    pub const BINLOG_SERVER: &str = "Primacy binlog server";
+
     /// Whether applications may write here.
     pub fn writable(&self) -> bool {
         !self.read_only && self.super_read_only != Some(true)

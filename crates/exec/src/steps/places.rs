@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
-use primacy_types::{Address, BinlogPosition, ChannelStatus, Millis, ReceiverState, ServerFacts};
+use primacy_types::{
+    Address, BinlogPosition, ChannelStatus, Millis, ReceiverState, ServerFacts, TransactionSet,
+};
 use tokio::time::Instant;
 
+use super::point::point_here_for_a_while;
 use super::{POLL, Progress};
 use crate::error::StepError;
 use crate::links::Link;
@@ -127,6 +130,35 @@ pub(super) async fn catch_up(
         return Err(StepError::impossible(source, why));
     }
     Ok(format!("{server} has everything of {source} up to {end}"))
+}
+
+/// The server fetches what it lacks from a binlog server, which has the old primary's files at the
+/// old primary's places.
+pub(super) async fn level(
+    cluster: &Cluster,
+    server: &Address,
+    from: &Address,
+    until: &TransactionSet,
+    shared: &Shared,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let Some(end) = until.as_place() else {
+        return Err(StepError::impossible(server, "it is not known up to which place"));
+    };
+    let mut link = open(cluster, server, limit).await?;
+    let facts = apply_all(cluster, server, &mut link, limit).await?;
+    let channel = look::channel(cluster, server, &facts)?.clone();
+    if channel.applied.as_ref() >= Some(end) {
+        return Ok(format!("{server} has everything up to {end} already"));
+    }
+    shared.note_channel(server, &channel).await?;
+    drop(link);
+    point_here_for_a_while(cluster, server, from, channel.applied.as_ref(), limit).await?;
+    let mut link = open(cluster, server, limit).await?;
+    reach(cluster, server, &mut link, end, limit).await?;
+    drop(link);
+    super::receivers::seal(cluster, std::slice::from_ref(server), limit).await?;
+    Ok(format!("{server} fetched from {from} what it lacked, up to {end}"))
 }
 
 /// Waits until the server has applied its source's log up to `end`.

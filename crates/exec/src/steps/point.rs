@@ -114,6 +114,22 @@ pub(super) async fn point_for_a_while(
     within(server, limit, whole).await
 }
 
+/// The same without GTID, from the place that the server has applied.
+pub(super) async fn point_here_for_a_while(
+    cluster: &Cluster,
+    server: &Address,
+    source: &Address,
+    place: Option<&BinlogPosition>,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let Some(place) = place.cloned() else {
+        return Err(StepError::impossible(server, "it does not say what it has applied"));
+    };
+    let course = Course { channel: None, onward: Onward::Back(place) };
+    let whole = change(cluster, server, source, limit, &course, Kind::ForAWhile);
+    within(server, limit, whole).await
+}
+
 /// Gives the server back the source that it had before the step.
 pub(crate) async fn put_back(
     cluster: &Cluster,

@@ -139,3 +139,13 @@ fn a_disk_that_failed_to_give_holds_the_failover() {
     let why = sealed(&world, &failed).unwrap_err();
     assert!(why.held && why.to_string().contains("binlog.000001:1000 to"), "{why}");
 }
+
+#[test]
+fn a_binlog_server_gives_what_nobody_else_has_and_is_never_promoted() {
+    let mut world = killed_by_place().read("b", 900, 900).read("c", 1300, 1300);
+    world.facts("c").binlog_server = true;
+    let plan = after_seal(&world);
+    assert_eq!(plan.winner, addr("b"));
+    assert_eq!(levels(&plan), [(addr("c"), "binlog.000001:1300".to_owned())]);
+    assert!(says(&plan, "c:3306 was no candidate: it is a binlog server"), "{:?}", plan.notes);
+}

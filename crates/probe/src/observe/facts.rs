@@ -69,6 +69,7 @@ pub(super) fn parse(
         pid_file: absolute(&text("pid_file"), &data_dir),
         binlog_base: text("log_bin_basename"),
         relay_log_base: text("relay_log_basename"),
+        binlog_server: text("version_comment") == ServerFacts::BINLOG_SERVER,
         data_dir,
         epoch: None,
         safety: primacy_types::CrashSafety::default(),

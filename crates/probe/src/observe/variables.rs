@@ -25,6 +25,7 @@ const VARIABLES: &[(&str, Feature, &str, Option<&str>)] = &[
     ("datadir", Feature::Always, "datadir", None),
     ("log_bin_basename", Feature::Always, "log_bin_basename", None),
     ("relay_log_basename", Feature::Always, "relay_log_basename", None),
+    ("version_comment", Feature::Always, "version_comment", None),
 ];
 
 impl Dialect {
