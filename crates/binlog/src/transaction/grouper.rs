@@ -104,6 +104,8 @@ enum Step {
     Begin(State),
     Go(State),
     End,
+    /// It is a group by itself; the server gave the open one up.
+    Alone,
     Orphan,
 }
 
@@ -157,7 +159,10 @@ impl Grouper {
                 fed.part = Part::Inside;
                 fed.group = self.count(length);
             }
-            Step::End => {
+            Step::End | Step::Alone => {
+                if matches!(step, Step::Alone) {
+                    fed.abandoned = self.open.take();
+                }
                 self.state = State::Idle;
                 self.unsure = false;
                 fed.part = if self.open.is_some() { Part::Ends } else { Part::Whole };
@@ -228,11 +233,11 @@ impl Grouper {
                 Step::Orphan
             }
             EventKind::XID | EventKind::XA_PREPARE => Step::End,
-            // The server gave the open transaction up.
-            EventKind::INCIDENT if self.state == State::Block => Step::Begin(State::Named),
-            EventKind::INCIDENT | EventKind::TRANSACTION_PAYLOAD => {
-                self.unless_orphan(Step::End, format)
-            }
+            // Never part of something that is passed over: events were lost, and a replica must
+            // stop.
+            EventKind::INCIDENT if self.state == State::Block => Step::Alone,
+            EventKind::INCIDENT => Step::End,
+            EventKind::TRANSACTION_PAYLOAD => self.unless_orphan(Step::End, format),
             EventKind::INTVAR
             | EventKind::RAND
             | EventKind::USER_VAR
@@ -316,3 +321,6 @@ fn always_named(format: &FormatDescription) -> bool {
         Flavor::MySql => format.version.is_some_and(|version| version.at_least(5, 7, 0)),
     }
 }
+
+#[cfg(test)]
+mod tests;
