@@ -13,6 +13,7 @@ use primacy_types::{Address, BinlogPosition, ChannelStatus, TransactionSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 
 use crate::Cluster;
 use crate::journal::blocking;
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) id: OperationId,
     /// The cluster replicates by file and position.
     pub(crate) by_place: bool,
+    /// When this process began with it.
+    pub(crate) began: Instant,
     known: Mutex<Known>,
     sources: Sources,
     /// The operation has ended: what is found out now is not put on record any more.
@@ -87,7 +90,7 @@ impl Shared {
     fn of(store: &Store, id: OperationId, by_place: bool, ended: bool) -> Self {
         let store = store.clone();
         let (known, sources) = (Mutex::default(), Sources::default());
-        Self { store, id, by_place, known, sources, ended }
+        Self { store, id, by_place, began: Instant::now(), known, sources, ended }
     }
 
     /// Reads what the operation has kept before a restart.

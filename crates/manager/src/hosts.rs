@@ -64,12 +64,12 @@ async fn watch(server: Address, observatory: Weak<Observatory>, hosts: Arc<Hosts
             Ok(state) => {
                 seen.set_process(&server, Some(state));
                 // What could be killed while it ran can be kept down now that it is gone.
-                if !matches!(state, ProcessState::Exited { .. })
-                    && let Ok(able) = host.capability(LIMIT).await
-                {
-                    let rungs =
-                        if able.kill.is_yes() { vec![FenceRung::Local] } else { Vec::new() };
-                    seen.set_fences(&server, rungs);
+                if let Ok(able) = host.capability(LIMIT).await {
+                    if !matches!(state, ProcessState::Exited { .. }) {
+                        let kill = able.kill.is_yes();
+                        let rungs = if kill { vec![FenceRung::Local] } else { Vec::new() };
+                        seen.set_fences(&server, rungs);
+                    }
                     seen.set_files(&server, Some(file_access(able.read_files)));
                 }
             }
@@ -104,16 +104,38 @@ async fn watch(server: Address, observatory: Weak<Observatory>, hosts: Arc<Hosts
 async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<dyn HostAccess>> {
     loop {
         let seen = observatory.upgrade()?;
-        let facts = seen.remembered().live(server).cloned();
+        let snapshot = seen.remembered();
+        let facts = snapshot.live(server).cloned();
+        let observed = snapshot.server(server);
+        if facts.is_none()
+            && let Some(known) = observed.and_then(|s| s.facts.as_ref())
+            && observed.is_some_and(|s| s.contact.failure().is_some())
+            && seen.was_local(server)
+        {
+            // It ran here before the manager was restarted, and does not answer any more.
+            match LocalHost::expected(&identity(server, known), LIMIT).await {
+                Ok(host) => {
+                    seen.set_fences(server, vec![FenceRung::Local]);
+                    return Some(Arc::new(host));
+                }
+                Err(error) => tracing::debug!(%server, %error, "its process was not found"),
+            }
+        }
         let expected = seen.policy().server(server).host_access == HostAccessKind::Local;
         drop(seen);
         if let Some(facts) = facts {
             match LocalHost::find(&identity(server, &facts), LIMIT).await {
-                Ok(Some(host)) => return Some(Arc::new(host)),
+                Ok(Some(host)) => {
+                    observatory.upgrade()?.keep_where(server, true);
+                    return Some(Arc::new(host));
+                }
                 Ok(None) if expected => {
                     tracing::warn!(%server, "host_access = \"local\", but its process is not found here");
                 }
-                Ok(None) => return None,
+                Ok(None) => {
+                    observatory.upgrade()?.keep_where(server, false);
+                    return None;
+                }
                 Err(error) => tracing::debug!(%server, %error, "its process was not found"),
             }
             tokio::time::sleep(SEARCH).await;

@@ -33,8 +33,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(address: Address) -> Self {
-        Self { observation: ServerObservation::unknown(address), last: None }
+    /// A server that was not seen yet, with what it said before the last restart. When that was
+    /// does not count: `facts_at` stays unknown.
+    pub(crate) fn new(address: Address, facts: Option<ServerFacts>) -> Self {
+        let observation = ServerObservation { facts, ..ServerObservation::unknown(address) };
+        Self { observation, last: None }
     }
 
     /// The server answered a look that was begun at `asked`.

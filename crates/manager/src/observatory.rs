@@ -12,7 +12,7 @@ use primacy_probe::Gap;
 use primacy_store::Store;
 use primacy_types::{
     Address, ClusterSnapshot, Epoch, FenceRung, FileAccess, Moment, Policy, ProcessState,
-    TransactionSet,
+    ServerFacts, TransactionSet,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -78,8 +78,15 @@ impl Observatory {
             looks.insert(server.clone(), sender);
             inboxes.push((server.clone(), inbox));
         }
+        // A server that is dead now can say nothing: what it said before the last restart holds.
+        let kept = store.servers(cluster).unwrap_or_default();
+        let memory = |server: &Address| {
+            let known = kept.iter().find(|kept| kept.address == *server);
+            let facts = known.and_then(|kept| serde_json::from_value(kept.facts.clone()).ok());
+            (server.clone(), Memory::new(server.clone(), facts))
+        };
         let state = State {
-            servers: servers.iter().map(|s| (s.clone(), Memory::new(s.clone()))).collect(),
+            servers: servers.iter().map(memory).collect(),
             record: Record::default(),
             unacknowledged: Unacknowledged::default(),
             gaps: BTreeMap::new(),
@@ -139,6 +146,33 @@ impl Observatory {
 
     pub(crate) fn wake(&self) {
         self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Whether the server's process was seen on this machine before the last restart.
+    pub(crate) fn was_local(&self, server: &Address) -> bool {
+        let kept = self.store.servers(&self.cluster).unwrap_or_default();
+        kept.iter().any(|kept| kept.address == *server && kept.local)
+    }
+
+    /// Keeps for the next run where a server's process was found.
+    pub(crate) fn keep_where(&self, server: &Address, local: bool) {
+        let (store, cluster, server) = (self.store.clone(), self.cluster.clone(), server.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.remember_where(&cluster, &server, local) {
+                tracing::warn!(%server, %error, "where it runs could not be kept");
+            }
+        });
+    }
+
+    /// Keeps for the next run what a server said of itself.
+    pub(crate) fn keep_facts(&self, server: &Address, facts: &ServerFacts) {
+        let (store, cluster, server) = (self.store.clone(), self.cluster.clone(), server.clone());
+        let (facts, now) = (serde_json::to_value(facts).unwrap_or_default(), self.clock.wall());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.remember_server(&cluster, &server, &facts, now) {
+                tracing::warn!(%server, %error, "what it said could not be kept");
+            }
+        });
     }
 
     /// What could not be seen of a server at its last complete look.

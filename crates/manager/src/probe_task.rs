@@ -36,6 +36,31 @@ pub(crate) struct ProbeTask {
     facts: Option<ServerFacts>,
     complete_at: Option<Instant>,
     failing_since: Option<Instant>,
+    /// What was kept for the next run, without what moves all the time.
+    kept: Option<ServerFacts>,
+}
+
+/// What a restarted manager needs to know of a server that is dead by then. Where it stands in its
+/// logs is kept with it, and as old as the last change of anything else.
+fn essence(facts: &ServerFacts) -> ServerFacts {
+    let mut essence = facts.clone();
+    essence.executed = facts.executed.nothing();
+    essence.logged = facts.executed.nothing();
+    essence.purged = None;
+    essence.binlog = None;
+    essence.replicas.clear();
+    essence.uptime_seconds = 0;
+    essence.connections = 0;
+    essence.semi_sync.unacknowledged = 0;
+    for channel in &mut essence.channels {
+        channel.received = None;
+        (channel.read, channel.applied) = (None, None);
+        (channel.receiver_error, channel.applier_error) = (None, None);
+        (channel.lag_seconds, channel.heartbeats) = (None, None);
+        channel.relay_log_space = 0;
+        channel.applier_idle = false;
+    }
+    essence
 }
 
 impl ProbeTask {
@@ -54,6 +79,7 @@ impl ProbeTask {
             facts: None,
             complete_at: None,
             failing_since: None,
+            kept: None,
         }
     }
 
@@ -120,6 +146,11 @@ impl ProbeTask {
                 if complete {
                     self.complete_at = Some(Instant::now());
                     observatory.set_gaps(&self.server, gaps);
+                    let essence = essence(&facts);
+                    if self.kept.as_ref() != Some(&essence) {
+                        observatory.keep_facts(&self.server, &facts);
+                        self.kept = Some(essence);
+                    }
                 }
                 self.facts = Some(facts.clone());
                 let channel = observatory.policy().channel.clone();

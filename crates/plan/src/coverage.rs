@@ -42,7 +42,8 @@ pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
     let held = holdings::held_and_on_disk(snapshot, primary);
     let known_missing = old.executed.beyond(&held.unwrap_or_else(|| old.executed.nothing()));
     let judged = read_to_the_end(server).unwrap_or_else(|| {
-        weak_spot(snapshot, server, old)
+        never_seen_by_us(server)
+            .or_else(|| weak_spot(snapshot, server, old))
             .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err)
     });
     let proved = judged.is_ok() && known_missing.is_empty();
@@ -65,6 +66,15 @@ fn read_to_the_end(server: &ServerObservation) -> Option<Result<String, String>>
         }
         _ => None,
     }
+}
+
+/// What is known of it is from before the manager was restarted, and nobody knows from when.
+fn never_seen_by_us(server: &ServerObservation) -> Option<String> {
+    server.facts_at.is_none().then(|| {
+        "the primary has not answered since the manager was started, so it is not known what it \
+         acknowledged last"
+            .to_owned()
+    })
 }
 
 /// Why semi-sync proves nothing, if it does not.

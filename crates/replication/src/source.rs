@@ -16,7 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use primacy_types::ServerVersion;
-use primacy_wire::server::{Account, Identity, LoginPlugin, ServerError, ServerTls, accept};
+use primacy_wire::server::{
+    Account, Identity, LoginPlugin, ServerError, ServerTls, accept, turn_away,
+};
 use secrecy::SecretString;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -34,6 +36,9 @@ pub use report::{ReplicaReport, Report, SourceTrouble};
 /// How long the accept loop rests after the operating system refused a connection (too many open
 /// files, for one).
 const ACCEPT_REST: Duration = Duration::from_millis(200);
+
+/// How long it may take to tell a client that there is no room for it.
+const TURN_AWAY_LIMIT: Duration = Duration::from_millis(100);
 
 /// As what a source presents itself, to whom, and within which limits.
 #[derive(Clone, Debug)]
@@ -179,6 +184,10 @@ impl Shared {
 
     /// Ends the other connections on which this replica receives events.
     fn end_others(&self, connection: u32, server_id: u32) {
+        if server_id == 0 {
+            // A program that reads events, no replica.
+            return;
+        }
         let others: Vec<u32> = {
             let report = self.report.borrow();
             let same = report.replicas.iter().filter(|replica| {
@@ -209,6 +218,8 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::
                 if visits.len() >= shared.options.max_connections {
                     let what = format!("turned away: there are {} connections", visits.len());
                     trouble(&shared, peer, 0, what);
+                    // A few bytes into an empty buffer: sent at once, or not at all.
+                    let _gone = turn_away(socket, TURN_AWAY_LIMIT).await;
                     continue;
                 }
                 id = id.wrapping_add(1).max(1);

@@ -3,8 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use primacy_binlog::Archive;
-use primacy_replication::{Source, SourceOptions};
+use primacy_replication::{ArchiveFeed, Source, SourceOptions};
 use primacy_types::{Address, ServerVersion, TransactionSet};
 use primacy_wire::server::ServerTls;
 use rand::RngExt;
@@ -26,6 +25,8 @@ pub struct ServeAs {
     pub taken_server_ids: Vec<u32>,
     /// Whether the replica encrypts its connection.
     pub tls: bool,
+    /// What was left out because every receiver has it: one that lacks some of it is refused.
+    pub since: TransactionSet,
 }
 
 /// The account of one rescue. It ends with the source.
@@ -72,7 +73,7 @@ impl Served {
             login_limit: Duration::from_secs(10),
             send_limit: Duration::from_secs(60),
         };
-        let source = Source::start(options, feed(archive)).await?;
+        let source = Source::start(options, ArchiveFeed::new(archive).needing(who.since)).await?;
         Ok(Self { source, account, tls: who.tls })
     }
 
@@ -125,10 +126,6 @@ pub async fn address_towards(server: &Address) -> Result<IpAddr, RescueError> {
         }
     }
     Err(failed(last))
-}
-
-fn feed(archive: Archive) -> primacy_replication::ArchiveFeed {
-    primacy_replication::ArchiveFeed::new(archive)
 }
 
 /// Letters and digits only: the names go through statements of every version.

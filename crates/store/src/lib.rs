@@ -17,6 +17,7 @@ mod operation;
 mod prune;
 mod row;
 mod schema;
+mod server;
 
 pub use cluster::ClusterRecord;
 pub use error::StoreError;
@@ -25,3 +26,4 @@ pub use journal::{JournalEntry, StepState, StoredPlan};
 pub use open::Store;
 pub use operation::{OperationId, OperationRecord, Outcome};
 pub use prune::Pruned;
+pub use server::ServerRecord;

@@ -11,7 +11,8 @@ pub(crate) const APPLICATION_ID: i64 = 0x5052_4d43;
 
 /// One entry a format; entry `n` makes format `n + 1` of format `n`. Entries that were released
 /// are never edited.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE cluster (
     name TEXT PRIMARY KEY,
     primary_address TEXT,
@@ -73,7 +74,18 @@ CREATE TABLE event (
 CREATE INDEX event_of_cluster ON event (cluster, seq);
 CREATE INDEX event_of_operation ON event (operation, seq) WHERE operation IS NOT NULL;
 CREATE INDEX event_at ON event (at);
-"];
+",
+    "
+CREATE TABLE server (
+    cluster TEXT NOT NULL,
+    address TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    local INTEGER NOT NULL DEFAULT 0,
+    seen INTEGER NOT NULL,
+    PRIMARY KEY (cluster, address)
+) STRICT;
+",
+];
 
 /// Brings the file to the newest format, or says why it cannot be.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -16,5 +16,5 @@ mod tls;
 pub use account::{Account, LoginPlugin};
 pub use connection::{Command, Connection};
 pub use error::ServerError;
-pub use handshake::{Identity, accept};
+pub use handshake::{Identity, accept, turn_away};
 pub use tls::ServerTls;

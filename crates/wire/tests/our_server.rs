@@ -7,7 +7,7 @@ use std::time::Duration;
 use primacy_types::Address;
 use primacy_wire::packet::{COM_PING, COM_QUERY, COM_QUIT, ErrPacket};
 use primacy_wire::server::{
-    Account, Connection, Identity, LoginPlugin, ServerError, ServerTls, accept,
+    Account, Connection, Identity, LoginPlugin, ServerError, ServerTls, accept, turn_away,
 };
 use primacy_wire::{ConnectOptions, Session, TlsMode, WireError};
 use proptest::prelude::*;
@@ -178,6 +178,16 @@ async fn send(socket: &mut TcpStream, sequence: u8, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
     socket.write_all(&[length[0], length[1], length[2], sequence]).await.unwrap();
     socket.write_all(payload).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_for_whom_there_is_no_room_is_told_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = options(listener.local_addr().unwrap().port(), TlsMode::Off);
+    let turned_away = async { turn_away(listener.accept().await.unwrap().0, LIMIT).await };
+    let (client, server) = tokio::join!(Session::connect(&options), turned_away);
+    server.unwrap();
+    assert!(matches!(client, Err(WireError::TooManyConnections { code: 1040, .. })));
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use primacy_plan::Origin;
 use primacy_probe::{ChangeScope, SourceSettings, StartAt, Threads};
 use primacy_rescue::{LogFiles, Numbering, Saved, ServeAs, Served, address_towards};
-use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, Millis, ServerFacts, TransactionSet};
+use primacy_types::{
+    Address, BinlogsOnDisk, ChannelStatus, HostAccessKind, Millis, ServerFacts, TransactionSet,
+};
 
 use super::point::forget_the_rescue;
 use super::{POLL, Progress, places};
@@ -25,10 +27,18 @@ pub(crate) async fn read_the_disk(
     old: &Address,
     shared: &Shared,
 ) -> Option<BinlogsOnDisk> {
-    let host = cluster.hosts.of(old)?;
     let seen = cluster.eyes.remembered();
     let server = seen.server(old)?;
     let unreadable = |reason: String, passing| BinlogsOnDisk::Unreadable { reason, passing };
+    let Some(host) = cluster.hosts.of(old) else {
+        // A manager that has just been started has not reached every host yet.
+        let expected = matches!(
+            cluster.policy.server(old).host_access,
+            HostAccessKind::Ssh | HostAccessKind::Local
+        );
+        let reason = "its host was not reached since the manager was started".to_owned();
+        return expected.then(|| unreadable(reason, shared.began.elapsed() < LOOK));
+    };
     if let Some(primacy_types::FileAccess::Unreadable(reason)) = &server.files {
         return Some(unreadable(reason.clone(), false));
     }
@@ -153,7 +163,7 @@ pub(super) async fn rescue(
     }
     let channel = look::channel(cluster, server, &facts)?.clone();
     shared.note_channel(server, &channel).await?;
-    let served = serve(cluster, shared, from, saved, &facts, &channel, &link).await?;
+    let served = serve(cluster, shared, from, (saved, kept.since), &facts, &channel, &link).await?;
     let before = facts.executed.clone();
     let fetched =
         fetch(cluster, shared, server, &mut link, &channel, &served, &target, limit).await;
@@ -292,7 +302,7 @@ async fn serve(
     cluster: &Cluster,
     shared: &Shared,
     from: &Origin,
-    saved: Saved,
+    (saved, since): (Saved, TransactionSet),
     facts: &ServerFacts,
     channel: &ChannelStatus,
     link: &Link,
@@ -312,6 +322,7 @@ async fn serve(
         version: facts.version,
         taken_server_ids: taken,
         tls: channel.settings.iter().any(|(k, v)| k.ends_with("_SSL") && v == "1"),
+        since,
     };
     shared
         .served(from, local, Served::start(saved, as_whom))

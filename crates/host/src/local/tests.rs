@@ -29,6 +29,22 @@ fn stand_in() {
     std::thread::sleep(Duration::from_secs(30));
 }
 
+#[tokio::test]
+async fn a_file_is_copied_in_pieces_from_an_offset_to_its_end() {
+    let mut place = Place::new();
+    place.start("mariadbd");
+    let content: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let file = place.folder.path().join("binlog.000001");
+    fs::write(&file, &content).unwrap();
+    let host = place.host().await;
+    for offset in [0, 3, 4 << 20, content.len() as u64, content.len() as u64 + 9] {
+        let mut copy = Vec::new();
+        let copied = host.fetch(&file, offset, &mut copy, LIMIT).await.unwrap();
+        let from = usize::try_from(offset).unwrap().min(content.len());
+        assert!(copy == content[from..] && copied == copy.len() as u64, "{offset}");
+    }
+}
+
 /// A folder that serves as data directory, and what was started in it.
 struct Place {
     folder: tempfile::TempDir,

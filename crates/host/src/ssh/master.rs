@@ -2,26 +2,28 @@
 //!
 //! What it runs on the far side reads a pipe that we hold. When we end, however abruptly, the pipe
 //! ends, and with it the connection: nothing is left behind. Its socket is in a folder that only
-//! we may enter.
+//! our user may enter.
 
 use std::ffi::OsString;
-use std::fs::Permissions;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::process::{Child, ChildStdin};
 use tokio::time::Instant;
 
 use super::call::Words;
 use super::failure::SshFailure;
 use super::target::{CONNECT_LIMIT, Sharing, Target};
+
+/// Tells the connections of this process apart.
+static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// unix(7): the path of a socket has at most 108 bytes; ssh adds 17 to it while it makes it.
 const LONGEST_FOLDER: usize = 80;
@@ -78,9 +80,7 @@ pub(crate) struct Connection {
     /// It has stood.
     stood: AtomicBool,
     socket: PathBuf,
-    /// Dropped last.
     _lifeline: Option<ChildStdin>,
-    _folder: TempDir,
 }
 
 impl Master {
@@ -158,8 +158,10 @@ enum Look {
 
 impl Connection {
     fn begin(target: &Target) -> io::Result<Self> {
-        let folder = private_folder()?;
-        let socket = folder.path().join("s");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let socket = private_folder()?.join(format!("{}-{number}", std::process::id()));
+        // A process that had our number before us may have left one.
+        drop(fs::remove_file(&socket));
         let hold = OsString::from("exec cat >/dev/null");
         let mut command = target.command(Sharing::Offer(&socket), CONNECT_LIMIT, &hold);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
@@ -172,7 +174,6 @@ impl Connection {
             stood: AtomicBool::new(false),
             socket,
             _lifeline: lifeline,
-            _folder: folder,
         })
     }
 
@@ -189,7 +190,8 @@ impl Connection {
         let stood = self.stood.load(Ordering::Relaxed);
         let age = now.saturating_duration_since(self.begun);
         match (runs, stood) {
-            (true, true) => Look::Stands,
+            (true, true) if self.socket.exists() => Look::Stands,
+            (true, true) => Look::Lost,
             // The socket appears when the login has succeeded, complete (mux.c links it there).
             (true, false) if self.socket.exists() => {
                 self.stood.store(true, Ordering::Relaxed);
@@ -204,15 +206,33 @@ impl Connection {
     }
 }
 
-/// A folder for a socket, which others cannot enter.
-fn private_folder() -> io::Result<TempDir> {
-    let make = |below: &Path| {
-        tempfile::Builder::new()
-            .prefix("primacy-ssh-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(below)
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // ssh removes it when it ends by itself; killed as its handle is dropped, it cannot.
+        drop(fs::remove_file(&self.socket));
+    }
+}
+
+/// The folder of our sockets, one for all processes of a user; others cannot enter it.
+fn private_folder() -> io::Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let usual = std::env::temp_dir().join(format!("primacy-ssh-{user}"));
+    let folder = if usual.as_os_str().as_bytes().len() < LONGEST_FOLDER {
+        usual
+    } else {
+        PathBuf::from(format!("/tmp/primacy-ssh-{user}"))
     };
-    let usual = std::env::temp_dir();
-    let fits = usual.as_os_str().as_bytes().len() + "/primacy-ssh-XXXXXX/s".len() < LONGEST_FOLDER;
-    if fits { make(&usual) } else { make(Path::new("/tmp")) }
+    match fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    // Somebody else may have made it first: links are not followed here.
+    let found = fs::symlink_metadata(&folder)?;
+    if found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0 {
+        return Ok(folder);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("{} is not a folder that only we may enter", folder.display()),
+    ))
 }

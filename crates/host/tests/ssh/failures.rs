@@ -102,6 +102,25 @@ async fn a_mistake_in_the_options_is_said() {
 }
 
 #[tokio::test]
+async fn where_connections_cannot_be_shared_each_call_has_its_own() {
+    let Some(far) = FarSide::start() else { return };
+    far.write("x", "abc");
+    let program = far.folder.path().join("ssh without sharing");
+    let script = "#!/bin/sh\n\
+                  case \"$*\" in *ControlMaster=yes*) echo no sharing here >&2; exit 1;; esac\n\
+                  exec /usr/bin/ssh \"$@\"\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut settings = far.settings();
+    settings.command = program.display().to_string();
+    let host = SshHost::new(&far.identity(), settings).unwrap();
+    for _ in 0..2 {
+        assert_eq!(host.read_range(Path::new("x"), 0, 9, LIMIT).await.unwrap(), b"abc");
+    }
+    assert_eq!(far.logins(), 2);
+}
+
+#[tokio::test]
 async fn a_name_that_could_be_an_option_is_refused() {
     let server = primacy_types::Address::new("-oProxyCommand=touch /tmp/x", 3306);
     let error = SshHost::new(&ServerIdentity::new(server), SshSettings::default()).unwrap_err();

@@ -177,3 +177,26 @@ async fn the_shared_connection_ends_with_the_access_to_the_host() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn nobody_else_may_enter_the_folder_of_the_sockets_and_none_is_left_in_it() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(far) = FarSide::start() else { return };
+    far.write("binlog.000001", "abc");
+    let host = far.host();
+    host.file_len(Path::new("binlog.000001"), LIMIT).await.unwrap();
+    let user = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("primacy-ssh-{user}"));
+    assert_eq!(fs::symlink_metadata(&folder).unwrap().mode() & 0o777, 0o700);
+    let ours = format!("{}-", std::process::id());
+    let sockets = || -> Vec<String> {
+        let entries = fs::read_dir(&folder).unwrap();
+        entries.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect()
+    };
+    let here: Vec<_> = sockets().into_iter().filter(|name| name.starts_with(&ours)).collect();
+    assert!(!here.is_empty());
+    drop(host);
+    let left = sockets();
+    // Tests that run beside this one have sockets of their own.
+    assert!(here.iter().any(|socket| !left.contains(socket)), "{here:?} {left:?}");
+}

@@ -12,8 +12,11 @@ use tokio::time::Instant;
 use super::{FIRST, file_access};
 use crate::observatory::Observatory;
 
-/// Limit of one question to the host.
+/// Limit of looking at the files.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// Limit of looking at the process: while it lasts, what was seen before counts.
+const PROCESS_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether the files can still be read.
 const FILES: Duration = Duration::from_secs(60);
@@ -57,7 +60,7 @@ pub(super) async fn watch(
                 }
             }
         }
-        let process = host.process(LIMIT).await;
+        let process = host.process(PROCESS_LIMIT).await;
         let Some(seen) = observatory.upgrade() else { return };
         // What was seen over a connection that is gone says nothing of now.
         seen.set_process(&server, process.as_ref().ok().copied());
@@ -115,7 +118,13 @@ async fn connect(
 ) -> Option<SshHost> {
     loop {
         let seen = observatory.upgrade()?;
-        if let Some(facts) = seen.remembered().live(server) {
+        let snapshot = seen.remembered();
+        // One that does not answer may have said it before the manager was restarted.
+        let known = snapshot.server(server).and_then(|s| {
+            let silent = s.contact.failure().is_some();
+            s.live_facts().or_else(|| s.facts.as_ref().filter(|_| silent))
+        });
+        if let Some(facts) = known {
             return match SshHost::new(&identity(server, facts), settings) {
                 Ok(host) => Some(host),
                 Err(error) => {

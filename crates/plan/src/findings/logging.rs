@@ -25,7 +25,9 @@ pub(super) fn log_bin_off(view: &View<'_>) -> Vec<Hit> {
 }
 
 pub(super) fn log_replica_updates_off(view: &View<'_>) -> Vec<Hit> {
-    let deaf = view.promotable().filter(|(_, f)| f.log_bin && !f.log_replica_updates);
+    // Without GTID all are brought to one place before the winner's own log begins.
+    let by_place = view.is_by_place();
+    let deaf = view.promotable().filter(|(_, f)| !by_place && f.log_bin && !f.log_replica_updates);
     deaf.map(|(address, facts)| {
         let variable = Words::of(facts).log_replica_updates();
         Hit::on(
@@ -38,11 +40,12 @@ pub(super) fn log_replica_updates_off(view: &View<'_>) -> Vec<Hit> {
 }
 
 pub(super) fn gtid_off(view: &View<'_>) -> Vec<Hit> {
-    let without = view.snapshot().all_live().filter(|(_, f)| f.gtid_mode == GtidMode::Off);
+    let by_place = view.is_by_place();
+    let without =
+        view.snapshot().all_live().filter(|(_, f)| !by_place && f.gtid_mode == GtidMode::Off);
     without
         .map(|(address, facts)| {
-            let sentence =
-                format!("gtid_mode of {address} is not ON; a failover needs GTIDs on every server");
+            let sentence = format!("gtid_mode of {address} is not ON, as it is on other servers");
             Hit::on(address, sentence, switch_gtid_on(facts))
         })
         .collect()
@@ -70,8 +73,9 @@ fn switch_gtid_on(facts: &ServerFacts) -> String {
 }
 
 pub(super) fn channel_by_position(view: &View<'_>) -> Vec<Hit> {
+    let by_place = view.is_by_place();
     view.replicas()
-        .filter(|(_, _, channel)| !channel.positioning.is_gtid())
+        .filter(|(_, _, channel)| !by_place && !channel.positioning.is_gtid())
         .map(|(address, facts, channel)| {
             let words = Words::of(facts);
             let first = if facts.gtid_mode == GtidMode::Off {
@@ -82,8 +86,8 @@ pub(super) fn channel_by_position(view: &View<'_>) -> Vec<Hit> {
             Hit::on(
                 address,
                 format!(
-                    "{address} replicates by file and position, and a failover needs GTID (it is \
-                     refused until this is changed)"
+                    "{address} replicates by file and position while others do by GTID, so it \
+                     cannot be promoted"
                 ),
                 format!(
                     "{first}{}",
@@ -92,6 +96,21 @@ pub(super) fn channel_by_position(view: &View<'_>) -> Vec<Hit> {
             )
         })
         .collect()
+}
+
+pub(super) fn file_and_position(view: &View<'_>) -> Vec<Hit> {
+    let Some((_, facts)) = view.live_primary().filter(|_| view.is_by_place()) else {
+        return Vec::new();
+    };
+    let mend = if facts.gtid_mode == GtidMode::Off {
+        format!("GTIDs, if the application can do with them: {}", switch_gtid_on(facts))
+    } else {
+        let words = Words::of(facts);
+        let channel = &view.policy().channel;
+        let change = words.change_when_caught_up(channel, &[gtid_clause(words)]);
+        format!("on each replica, {change}")
+    };
+    vec![Hit::cluster("all replicas find their place by file and position", mend)]
 }
 
 pub(super) fn gtid_strict_off(view: &View<'_>) -> Vec<Hit> {

@@ -284,9 +284,36 @@ fn what_purges_relay_logs_matters_without_gtid_only() {
     }
     assert_eq!(findings(&world.snapshot), []);
     world.channel("c").positioning = Positioning::FileAndPosition;
-    for code in ["relay-logs-purged", "relay-log-recovery", "positions-in-files"] {
+    for code in ["relay-log-recovery", "positions-in-files"] {
         assert_eq!(the(&world, code).server, Some(addr("c")), "{code}");
     }
+    assert_eq!(
+        found(&world, "relay-logs-purged"),
+        [],
+        "it has no sibling that could lack anything"
+    );
+    world.channel("b").positioning = Positioning::FileAndPosition;
+    assert_eq!(found(&world, "relay-logs-purged").len(), 2);
+}
+
+#[test]
+fn a_cluster_that_replicates_by_file_and_position_throughout_is_only_advised() {
+    let world = triggers("file-and-position").unwrap();
+    for version in VERSIONS {
+        let mut world = on_version(world.clone(), version);
+        if version.is_mysql() {
+            for name in ["a", "b", "c"] {
+                world.facts(name).gtid_mode = primacy_types::GtidMode::Off;
+            }
+        }
+        let found = findings(&world.snapshot);
+        let codes: Vec<_> = found.iter().map(|f| (&*f.code, f.severity)).collect();
+        assert_eq!(codes, [("file-and-position", Severity::Advice)], "{version}");
+    }
+    let mut mixed = triggers("channel-by-position").unwrap();
+    assert_eq!(found(&mixed, "file-and-position"), []);
+    mixed.channel("b").receiver = ReceiverState::Running;
+    assert_eq!(the(&mixed, "channel-by-position").server, Some(addr("b")));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::words::Words;
 use crate::diagnosis::list;
 use crate::{
     Death, Diagnosis, FailoverRequest, Judged, Refusal, Stage, SwitchoverRequest, diagnose,
-    held_by_all, judge, plan_failover, plan_switchover, ranked, topology,
+    held_by_all, judge, plan_failover, plan_switchover, ranked, replicates_by_place, topology,
 };
 
 /// One case of a check.
@@ -122,6 +122,11 @@ impl<'a> View<'a> {
         self.snapshot.all_live().filter(|(a, _)| {
             self.is_primary(a) || self.policy().server(a).promotion != Promotion::Never
         })
+    }
+
+    /// The whole cluster replicates by file and position.
+    pub(super) fn is_by_place(&self) -> bool {
+        replicates_by_place(&self.snapshot)
     }
 
     /// The server of ours that a channel reads from.

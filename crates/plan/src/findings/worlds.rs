@@ -171,6 +171,7 @@ pub(super) fn triggers(code: &str) -> Option<World> {
             w.facts("b").gtid_mode = GtidMode::Off;
             w.channel("b").positioning = Positioning::FileAndPosition;
         }
+        "file-and-position" => by_position(w),
         "channel-by-position" => w.channel("b").positioning = Positioning::FileAndPosition,
         "gtid-strict-mode-off" => w.facts("b").gtid_strict = Some(false),
         "log-not-synced" => w.facts("b").safety.sync_binlog = Some(0),

@@ -24,6 +24,25 @@ const FAILOVER: &[&str] = &[
     "verify",
 ];
 
+/// Steps of a failover with a rescue, without GTID. The sibling is rescued after the opening.
+const RESCUE: &[&str] = &[
+    "fence",
+    "seal-receivers",
+    "measure",
+    "save",
+    "drain",
+    "rescue",
+    "pair-positions",
+    "detach",
+    "record-epoch",
+    "open-writes",
+    "route",
+    "move-events",
+    "rescue",
+    "repoint",
+    "verify",
+];
+
 /// Steps of a switchover up to its point of no return.
 const BEFORE_NO_RETURN: &[&str] =
     &["block-writes", "catch-up", "semi-sync-role", "attach-ackers", "detach"];
@@ -62,6 +81,50 @@ async fn a_failover_survives_a_manager_that_dies_at_every_step(server: &str) {
     }
     let last = Manager::spawn(PROGRAM, &cluster, &[]);
     ends_well(&last, &cluster, writer, 1).await;
+}
+
+/// The same with rows that are on the dead primary's disk alone, and replicas by file and position
+/// that lack different parts of them.
+async fn a_rescue_survives_a_manager_that_dies_at_every_step(server: &str) {
+    let cluster = cluster(server).without_gtid().up().await;
+    let places = places(RESCUE);
+    let mut first = spawn(&cluster, &places[0]);
+    first.is_ready().await;
+    cluster.sql("s1", "CREATE TABLE app.t (id INT PRIMARY KEY)").await;
+    for (id, replica) in [(1, "s3"), (2, "s2")] {
+        cluster.sql("s1", &format!("INSERT INTO app.t VALUES ({id})")).await;
+        eventually(LONG, "the row arrives", async || {
+            let rows = cluster.cell(replica, "SELECT COUNT(*) FROM app.t").await;
+            rows.as_deref() == Some(&id.to_string())
+        })
+        .await;
+        cluster.say(replica, "STOP SLAVE IO_THREAD", "STOP REPLICA IO_THREAD").await;
+    }
+    for id in 3..=40 {
+        cluster.sql("s1", &format!("INSERT INTO app.t VALUES ({id})")).await;
+    }
+    cluster.kill("s1").await;
+    dies(&mut first, &places[0]).await;
+    for place in &places[1..] {
+        dies(&mut spawn(&cluster, place), place).await;
+    }
+    let last = Manager::spawn(PROGRAM, &cluster, &[]);
+    let socket = cluster.socket();
+    eventually(LONG, "the restarted manager listens", async || {
+        primacy_api::Client::connect(&socket).await.is_ok()
+    })
+    .await;
+    let winner = cluster.name_of(&last.has_done(Failover, LONG).await).unwrap();
+    cluster.others_replicate(&["s1"], &winner).await;
+    cluster.sql(&winner, "INSERT INTO app.t VALUES (1000)").await;
+    for replica in ["s2", "s3"] {
+        eventually(LONG, "everybody has every row", async || {
+            let rows = cluster.cell(replica, "SELECT COUNT(*) FROM app.t").await;
+            rows.as_deref() == Some("41")
+        })
+        .await;
+    }
+    assert_eq!(cluster.writable().await, [winner.as_str()]);
 }
 
 async fn ends_well(last: &Manager, cluster: &Cluster, writer: Writer, operations: usize) {
@@ -161,6 +224,7 @@ async fn an_old_primary_that_came_back_writable_is_closed_before_the_winner_open
 on_each_server!(
     a_failover_survives_a_manager_that_dies_at_every_step,
     a_switchover_survives_a_manager_that_dies_at_every_step,
+    a_rescue_survives_a_manager_that_dies_at_every_step,
     a_failover_is_finished_by_the_next_manager,
     an_old_primary_that_came_back_writable_is_closed_before_the_winner_opens,
 );

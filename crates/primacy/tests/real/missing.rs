@@ -169,7 +169,29 @@ fn damage(cluster: &Cluster) {
     file.write_all(&byte).unwrap();
 }
 
+/// The machine of the manager and the primary was restarted, and only the manager came back.
+async fn a_manager_started_after_the_death_finds_the_disk(server: &str) {
+    let cluster = cluster(server).up().await;
+    let mut first = Manager::start(PROGRAM, &cluster).await;
+    begin(&cluster, 3).await;
+    for replica in ["s2", "s3"] {
+        stop_receiver(&cluster, replica).await;
+    }
+    insert(&cluster, 4, 9).await;
+    first.kill9();
+    cluster.kill("s1").await;
+    let next = Manager::spawn(PROGRAM, &cluster, &[]);
+    let socket = cluster.socket();
+    eventually(LONG, "the next manager listens", async || {
+        primacy_api::Client::connect(&socket).await.is_ok()
+    })
+    .await;
+    let winner = cluster.name_of(&next.has_done(Failover, LONG).await).unwrap();
+    has_rows(&cluster, &winner, 9).await;
+}
+
 on_each_server!(
+    a_manager_started_after_the_death_finds_the_disk,
     a_lost_host_with_refuse_is_left_alone_until_a_person_decides,
     a_lost_host_with_proceed_is_replaced_and_the_loss_named,
     what_only_a_relay_log_holds_levels_the_others,

@@ -18,7 +18,8 @@ pub enum Received {
     /// What follows is from this file, and from there on.
     File(BinlogPosition),
     /// What the events that follow look like, because they do not begin at the file's head: the
-    /// file's format description, changed by the primary so that it does not count.
+    /// file's format description, changed by the primary so that it does not count. Also when
+    /// GTIDs were asked for: MariaDB 11.8 finds them by an index and begins right there.
     Format(Bytes),
     /// The primary is there, and everything up to here has been sent.
     Heartbeat(BinlogPosition),

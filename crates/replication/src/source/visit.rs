@@ -23,7 +23,7 @@ use crate::event::Checksum;
 const BATCH: usize = 256 * 1024;
 /// How long a replica may be idle before it asks for events, as `wait_timeout` would allow.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
-/// The end of a connection that was killed before it ended by itself.
+/// `ER_MASTER_FATAL_ERROR_READING_BINLOG`: the replica shows the text and does not try again.
 const FATAL: u16 = 1236;
 
 /// Why a visit ended.
@@ -259,9 +259,10 @@ impl Pump<'_> {
             }
             dump.tell_position(&mut self.connection);
             if self.connection.queued() > 0 {
-                self.flush(&dump, true).await?;
                 last_sent = Instant::now();
             }
+            // Also with nothing to send: that it has everything is to be reported.
+            self.flush(&dump, true).await?;
             if end_at_last {
                 dump.end_file(&mut self.connection)?;
                 let limit = self.shared.options.send_limit;

@@ -57,3 +57,18 @@ macro_rules! on_each_server {
     )+ };
 }
 pub(crate) use on_each_server;
+
+/// One test on one server.
+macro_rules! on_server {
+    ($server:literal, $test:ident) => {
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on() {
+                if primacy_testkit::is_provisioned($server) {
+                    Box::pin(super::$test($server)).await;
+                }
+            }
+        }
+    };
+}
+pub(crate) use on_server;

@@ -6,7 +6,7 @@ use crate::replica::{
     becomes_equal, checksum, end_of_log, has_everything, leave_behind, logs, point, received, runs,
     source,
 };
-use crate::{LONG, on_each_server};
+use crate::{LONG, on_each_server, on_server};
 
 const REPLICA_ID: u32 = 2;
 
@@ -61,6 +61,40 @@ async fn a_replica_gets_what_it_lacks_over_tls(server: &str) {
         is_served(cluster(server).replicas(1).up().await, true).await;
     }
 }
+
+/// MySQL 8.3 and later: tags in the set that a replica sends, and in the transactions it gets;
+/// transactions that are compressed as a whole.
+async fn tagged_and_compressed_transactions_are_served(server: &str) {
+    let builder = cluster(server).replicas(1).option("binlog_transaction_compression = ON");
+    let cluster = builder.up().await;
+    let tagged = async |number: u8| {
+        let mut session = cluster.root("s1").await;
+        session.execute("SET gtid_next = 'AUTOMATIC:rescue'", LONG).await.unwrap();
+        let insert = format!("INSERT INTO d.t (b) VALUES ('tagged {number}')");
+        session.execute(&insert, LONG).await.unwrap();
+        session.close().await;
+    };
+    leave_behind(&cluster).await;
+    tagged(1).await;
+    let source = source(&cluster, "s1", false, logs(&cluster)).await;
+    point(&cluster, "s2", &source, false).await;
+    has_everything(&cluster, "s2", "s1").await;
+    // It comes again with a set that has a tag.
+    cluster.say("s2", "STOP SLAVE", "STOP REPLICA").await;
+    tagged(2).await;
+    cluster.say("s2", "START SLAVE", "START REPLICA").await;
+    has_everything(&cluster, "s2", "s1").await;
+    becomes_equal(&cluster, "s2", &checksum(&cluster, "s1", "d.t").await).await;
+    let set = cluster.cell("s2", "SELECT @@global.gtid_executed").await.unwrap();
+    assert!(set.contains(":rescue:1-2"), "{set}");
+    let report = source.report().borrow().clone();
+    let asked = report.replica(REPLICA_ID).unwrap().asked.clone().unwrap();
+    assert!(asked.contains(":rescue:1"), "{asked}");
+    assert_eq!(report.replica(REPLICA_ID).unwrap().transactions, 1);
+    assert_eq!(report.error_count, 0, "{:?}", report.errors);
+}
+
+on_server!("mysql-9.7", tagged_and_compressed_transactions_are_served);
 
 on_each_server!(
     a_replica_gets_what_it_lacks_by_gtid,

@@ -55,6 +55,17 @@ pub async fn accept(
         .unwrap_or(Err(ServerError::Timeout { what, limit }))
 }
 
+/// Tells a client that there is no room for it, in place of a greeting.
+pub async fn turn_away(socket: TcpStream, limit: Duration) -> Result<(), ServerError> {
+    let mut stream = PacketStream::new(Box::new(socket));
+    let error = ErrPacket::new(1040, "08004", "Too many connections").to_bytes();
+    let what = "telling it that there is no room";
+    match timeout(limit, stream.write(&error)).await {
+        Ok(sent) => Ok(sent?),
+        Err(_) => Err(ServerError::Timeout { what, limit }),
+    }
+}
+
 async fn log_in(
     socket: TcpStream,
     peer: SocketAddr,
