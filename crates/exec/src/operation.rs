@@ -285,6 +285,11 @@ impl Operation<'_> {
                 self.exclude(server);
                 Ok(Next::PlanAgain)
             }
+            // Files that could not be used are no fault of a winner whose relay logs they are.
+            Step::Save { from, .. } => {
+                self.avoid(from.server().clone());
+                Ok(Next::PlanAgain)
+            }
             _ => {
                 let culprit = error.server().unwrap_or(&self.plan.winner).clone();
                 self.exclude(culprit);
@@ -296,13 +301,22 @@ impl Operation<'_> {
     /// The winner is not tried again in this round; another server that failed was to give
     /// something, and is not asked again.
     fn exclude(&mut self, server: Address) {
-        let Request::Failover(request) = &mut self.request else { return };
-        let failed = match server == self.plan.winner {
-            true => &mut request.excluded,
-            false => &mut request.failed_donors,
-        };
-        if !failed.contains(&server) {
-            failed.push(server);
+        if server != self.plan.winner {
+            return self.avoid(server);
+        }
+        if let Request::Failover(request) = &mut self.request
+            && !request.excluded.contains(&server)
+        {
+            request.excluded.push(server);
+        }
+    }
+
+    /// The server is not asked again in this round to give what it holds.
+    fn avoid(&mut self, server: Address) {
+        if let Request::Failover(request) = &mut self.request
+            && !request.failed_donors.contains(&server)
+        {
+            request.failed_donors.push(server);
         }
     }
 

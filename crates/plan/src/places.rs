@@ -123,6 +123,7 @@ pub(crate) fn stopped_channel(
         received: None,
         read: None,
         applied: None,
+        relay_log: None,
         relay_log_space: 0,
         positioning,
         lag_seconds: None,

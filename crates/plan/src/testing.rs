@@ -130,6 +130,7 @@ fn channel(source: Address) -> ChannelStatus {
         received: Some(pos("0-1-100")),
         read: None,
         applied: None,
+        relay_log: None,
         relay_log_space: 0,
         positioning: Positioning::SlavePos,
         lag_seconds: Some(0),

@@ -72,7 +72,7 @@ impl RescueError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Read(ReadError::Corrupt(_)) => true,
-            Self::Host(error) => host_may_answer_later(error),
+            Self::Host(error) => error.is_passing(),
             Self::NoAddress { .. } | Self::Write { .. } | Self::Source(_) | Self::Ended(_) => true,
             Self::NoFiles { .. }
             | Self::BeginsTooLate { .. }
@@ -80,13 +80,5 @@ impl RescueError {
             | Self::Cut(_)
             | Self::Archive(_) => false,
         }
-    }
-}
-
-fn host_may_answer_later(error: &HostError) -> bool {
-    match error {
-        HostError::TimedOut { .. } | HostError::Stalled { .. } | HostError::Resolve { .. } => true,
-        HostError::File { source, .. } => source.kind() == io::ErrorKind::Interrupted,
-        _ => false,
     }
 }

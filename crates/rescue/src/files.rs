@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use primacy_binlog::SourceHint;
 use primacy_host::HostAccess;
-use primacy_types::Flavor;
+use primacy_types::{BinlogPosition, Flavor};
 
 use crate::RescueError;
 
@@ -14,6 +15,7 @@ pub struct LogFiles {
     /// What all their paths begin with: `/var/lib/mysql/binlog`.
     base: PathBuf,
     kind: Kind,
+    hint: Option<SourceHint>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub(crate) struct LogFile {
 impl LogFiles {
     /// Binary logs with this base (`log_bin_basename`).
     pub const fn binlogs(base: PathBuf) -> Self {
-        Self { base, kind: Kind::Binlogs }
+        Self { base, kind: Kind::Binlogs, hint: None }
     }
 
     /// Relay logs of a channel, with the server's base (`relay_log_basename`). A named channel has
@@ -52,7 +54,23 @@ impl LogFiles {
             name.push(&channel);
             base.set_file_name(name);
         }
-        Self { base, kind: Kind::RelayLogs }
+        Self { base, kind: Kind::RelayLogs, hint: None }
+    }
+
+    /// Relay logs need not say which file of the source their events are from; the replica's status
+    /// does, for the place where its applier stands.
+    #[must_use]
+    pub fn known_from(self, applier: &BinlogPosition, source_file: &str) -> Self {
+        let hint = SourceHint {
+            relay_log: applier.file.clone(),
+            offset: applier.offset,
+            source_file: source_file.to_owned(),
+        };
+        Self { hint: Some(hint), ..self }
+    }
+
+    pub(crate) fn hint(&self) -> Option<SourceHint> {
+        self.hint.clone()
     }
 
     /// Whether they are relay logs.

@@ -114,7 +114,7 @@ pub async fn save(
         gtids => CutFrom::Missing(gtids.clone()),
     };
     let source = match files.are_relay_logs() {
-        true => CutSource::RelayLogs { files: paths, hint: None },
+        true => CutSource::RelayLogs { files: paths, hint: files.hint() },
         false => CutSource::Binlogs(paths),
     };
     let description =

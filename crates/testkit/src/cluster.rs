@@ -216,6 +216,14 @@ impl Cluster {
         must(self.sandbox.kill(server).await, "killing a server");
     }
 
+    /// The host of a server burns: it is dead, and nothing of its data directory is left.
+    pub async fn lose_host(&self, server: &str) {
+        // Nobody reads the files between its death and their end.
+        self.freeze(server).await;
+        must(fs::remove_dir_all(&self.server(server).datadir), "removing a data directory");
+        self.kill(server).await;
+    }
+
     /// Starts a server again and waits until it answers.
     pub async fn start(&self, server: &str) {
         must(self.sandbox.start(server).await, "starting a server");

@@ -206,6 +206,9 @@ pub struct ChannelStatus {
     pub read: Option<BinlogPosition>,
     /// The source's position up to which events were applied.
     pub applied: Option<BinlogPosition>,
+    /// The place in the relay logs up to which events were applied.
+    #[serde(default)]
+    pub relay_log: Option<BinlogPosition>,
     /// Bytes of relay log that exist (`Relay_Log_Space`).
     pub relay_log_space: u64,
     /// How the place is found.

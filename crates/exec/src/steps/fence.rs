@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use primacy_host::{Fence, HostAccess, LocalFence, LocalHost};
+use primacy_host::{Fence, HostAccess, LocalFence, LocalHost, Way};
 use primacy_types::{Address, FenceRung, Millis, ServerFacts};
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ pub(crate) async fn make_sure_it_is_closed(
     let limit = cluster.policy.timing.statement_limit;
     match close_by_sql(cluster, server).await {
         Ok(()) => Ok(()),
-        Err(_) if cluster.hosts.of(server).is_some() => {
+        Err(_) if cluster.hosts.of(server).is_some_and(|host| host.way() == Way::Local) => {
             fence(cluster, server, Some(FenceRung::Local), limit, &Value::Null).await.map(|_| ())
         }
         // Nothing listens there: it comes back read-only or is set so on sight.

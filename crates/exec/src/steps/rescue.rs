@@ -126,7 +126,12 @@ pub(super) async fn save(
 fn relay_logs_of(facts: &ServerFacts, channel: &str) -> Option<LogFiles> {
     let base = PathBuf::from(&facts.relay_log_base);
     let known = !facts.relay_log_base.is_empty();
-    known.then(|| LogFiles::relay_logs(base, channel, facts.version.flavor))
+    let files = known.then(|| LogFiles::relay_logs(base, channel, facts.version.flavor))?;
+    let status = facts.channel(channel);
+    match status.and_then(|c| Some((c.relay_log.as_ref()?, c.applied.as_ref()?))) {
+        Some((applier, source)) => Some(files.known_from(applier, &source.file)),
+        None => Some(files),
+    }
 }
 
 /// The server replicates what was saved until it has applied all of it.

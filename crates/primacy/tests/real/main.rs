@@ -10,6 +10,7 @@ mod failover;
 // The places where a manager can be made to die are in such builds only.
 #[cfg(debug_assertions)]
 mod journal;
+mod mha;
 mod missing;
 mod network;
 mod places;

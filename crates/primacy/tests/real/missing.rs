@@ -37,12 +37,6 @@ async fn stop_receiver(cluster: &Cluster, replica: &str) {
     cluster.say(replica, "STOP SLAVE IO_THREAD", "STOP REPLICA IO_THREAD").await;
 }
 
-/// The host burns: nothing of the data directory is left, and nobody can reach it.
-async fn lose_the_host(cluster: &Cluster) {
-    cluster.kill("s1").await;
-    std::fs::remove_dir_all(&cluster.server("s1").datadir).unwrap();
-}
-
 async fn says(manager: &Manager, text: &str) {
     eventually(LONG, text, async || manager.log().contains(text)).await;
 }
@@ -62,7 +56,7 @@ async fn a_lost_host_with_refuse_is_left_alone_until_a_person_decides(server: &s
         let position = manager.view().await;
         assert!(!position.servers.is_empty());
         manager.has_looked_again(&cluster.address("s1")).await;
-        lose_the_host(&cluster).await;
+        cluster.lose_host("s1").await;
         says(&manager, "known to be missing").await;
         says(&manager, "primacy failover --force --accept-loss").await;
         assert!(cluster.writable().await.is_empty());
@@ -84,7 +78,7 @@ async fn a_lost_host_with_proceed_is_replaced_and_the_loss_named(server: &str) {
     }
     insert(&cluster, 4, 6).await;
     manager.has_looked_again(&cluster.address("s1")).await;
-    lose_the_host(&cluster).await;
+    cluster.lose_host("s1").await;
     let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
     has_rows(&cluster, &winner, 3).await;
     let log = manager.log();
@@ -106,7 +100,7 @@ async fn what_only_a_relay_log_holds_levels_the_others(server: &str) {
     stop_receiver(&cluster, "s2").await;
     insert(&cluster, 4, 60).await;
     has_rows(&cluster, "s3", 60).await;
-    lose_the_host(&cluster).await;
+    cluster.lose_host("s1").await;
     let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
     assert_eq!(winner, "s2");
     has_rows(&cluster, "s2", 60).await;

@@ -85,7 +85,7 @@ async fn rescue(server: &str, case: Case) {
 }
 
 /// The replica has received everything that the primary has written.
-async fn received_all(cluster: &Cluster, replica: &str) {
+pub(crate) async fn received_all(cluster: &Cluster, replica: &str) {
     let statement = match cluster.is_mariadb() || cluster.sandbox().info().version.number.0 < 8 {
         true => "SHOW MASTER STATUS",
         false => "SHOW BINARY LOG STATUS",
@@ -101,7 +101,7 @@ async fn received_all(cluster: &Cluster, replica: &str) {
     .await;
 }
 
-async fn stop_receiver(cluster: &Cluster, replica: &str) {
+pub(crate) async fn stop_receiver(cluster: &Cluster, replica: &str) {
     cluster.say(replica, "STOP SLAVE IO_THREAD", "STOP REPLICA IO_THREAD").await;
 }
 

@@ -33,6 +33,7 @@ impl Column {
     pub(crate) const READ_OFFSET: Self = Self("Read_Source_Log_Pos", "Read_Master_Log_Pos");
     pub(crate) const APPLIED_FILE: Self = Self("Relay_Source_Log_File", "Relay_Master_Log_File");
     pub(crate) const APPLIED_OFFSET: Self = Self("Exec_Source_Log_Pos", "Exec_Master_Log_Pos");
+    pub(crate) const RELAY_FILE: Self = Self("Relay_Log_File", "Relay_Log_File");
     pub(crate) const RELAY_OFFSET: Self = Self("Relay_Log_Pos", "Relay_Log_Pos");
     pub(crate) const RELAY_SPACE: Self = Self("Relay_Log_Space", "Relay_Log_Space");
     pub(crate) const RECEIVER: Self = Self("Replica_IO_Running", "Slave_IO_Running");

@@ -53,6 +53,7 @@ fn channel(dialect: Dialect, row: &Row, tables: Option<&Rows>, counters: &Rows) 
         received: received(dialect, row),
         read: place(row, Column::READ_FILE, Column::READ_OFFSET),
         applied: place(row, Column::APPLIED_FILE, Column::APPLIED_OFFSET),
+        relay_log: place(row, Column::RELAY_FILE, Column::RELAY_OFFSET),
         relay_log_space: number(Column::RELAY_SPACE),
         positioning: positioning(dialect, row),
         lag_seconds: Column::LAG.number(row),
