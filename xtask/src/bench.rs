@@ -4,6 +4,7 @@ mod failover;
 mod fake_server;
 mod machine;
 mod manager;
+mod rescue;
 mod table;
 
 use std::process::ExitCode;
@@ -16,11 +17,14 @@ pub(crate) enum Bench {
     Failover(failover::Args),
     /// What a manager of many clusters needs, with simulated servers.
     Manager(manager::Args),
+    /// How fast missing events are read, cut and served, and what that adds to a failover.
+    Rescue(rescue::Args),
 }
 
 pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
     match what {
         Bench::Failover(args) => failover::run(args),
         Bench::Manager(args) => manager::run(args),
+        Bench::Rescue(args) => rescue::run(args),
     }
 }

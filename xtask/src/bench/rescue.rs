@@ -1,0 +1,272 @@
+//! `cargo xtask bench rescue`: how fast relay logs are read, cut and served, against `mysqlbinlog` on
+//! the same file, and what a rescue adds to a failover.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use primacy_api::Service;
+use primacy_sandbox::{AccountRole, Installation, Sandbox, UpOptions};
+use primacy_wire::{ConnectOptions, Session, TlsMode};
+
+use super::machine;
+use crate::interrupt::Interrupt;
+use crate::project::{self, Profile, build_primacy};
+use crate::stage::{Stage, parallel_appliers, perform};
+use crate::{install, report, say};
+
+/// `mysqlbinlog` comes with this server.
+const PEER: &str = "mysql-9.7";
+const LIMIT: Duration = Duration::from_secs(900);
+/// Bytes of one row, and rows of one transaction.
+const ROW: usize = 400;
+const ROWS: usize = 20;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Size of the relay log that is read.
+    #[arg(long, default_value_t = 1000)]
+    megabytes: u64,
+    /// Sizes of what only the dead primary has, in the failovers.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 10, 1000])]
+    missing: Vec<u64>,
+    /// Do not write docs/bench/rescue.md.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let server = install::server(Some(PEER))?;
+    let primacy = build_primacy(Profile::Release)?;
+    tokio::runtime::Runtime::new()?.block_on(bench(args, &server, &primacy))
+}
+
+async fn bench(args: &Args, server: &Installation, primacy: &Path) -> anyhow::Result<ExitCode> {
+    let load = machine::load();
+    let interrupt = Interrupt::listen()?;
+    let files = files(server, args.megabytes).await?;
+    say(&files);
+    let mut failovers = String::from(
+        "| only on the primary | until applications can write | longer than without |\n|--:|--:|--:|\n",
+    );
+    let mut plain = None;
+    for megabytes in &args.missing {
+        let mut options = UpOptions::named(format!("bench-{}", std::process::id()))?;
+        options.server = Some(server.name.clone());
+        options.extra_config = parallel_appliers(server);
+        let act = async |stage: &Stage| failover(stage, *megabytes).await;
+        let took = perform(primacy, options, &interrupt, act).await?;
+        let plain = *plain.get_or_insert(took);
+        let more = took.saturating_sub(plain).as_secs_f64();
+        let line = format!("| {megabytes} MB | {:.2} s | {more:.2} s |\n", took.as_secs_f64());
+        report(line.trim());
+        failovers.push_str(&line);
+    }
+    say(&failovers);
+    if !args.dry_run {
+        let page = page(&files, &failovers, &load);
+        project::write_page("docs/bench/rescue.md", &page)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(files: &str, failovers: &str, load: &str) -> String {
+    format!(
+        "# How fast a rescue is\n\n\
+         Measured by `cargo xtask bench rescue` on {}, on one machine: {}; load average at the \
+         beginning {load}.\n\n\
+         ## Reading, cutting, serving\n\n\
+         One relay log of MySQL 9.7, written by a real replica: transactions of {ROWS} rows of \
+         {ROW} bytes, row format, CRC32. It is in the page cache for everybody. `mysqlbinlog` is \
+         that of the same package, writing its text to /dev/null; *hop* reads headers and what \
+         says where transactions begin and end, *verify* computes every checksum as well, *cut* \
+         writes and syncs an archive, *serve* sends that archive over loopback to a receiver that \
+         only counts. CPU is user and system time of the process.\n\n{files}\n\
+         ## In a failover\n\n\
+         Three MySQL 9.7 servers, GTID, asynchronous; the receivers of both replicas are stopped, \
+         so many megabytes are written on the primary alone, and it is killed. The time is from \
+         the kill until the new primary accepts writes, and holds what the replica needs to apply \
+         it.\n\n{failovers}",
+        project::today(),
+        machine::facts(),
+    )
+}
+
+/// Measures on a relay log of this size.
+async fn files(server: &Installation, megabytes: u64) -> anyhow::Result<String> {
+    let mut options = UpOptions::named(format!("bench-{}", std::process::id()))?;
+    options.server = Some(server.name.clone());
+    options.replicas = 1;
+    options.extra_config =
+        vec!["sync_binlog = 0".into(), "innodb_flush_log_at_trx_commit = 0".into()];
+    let sandbox = Sandbox::up(options).await?;
+    let measured = measure(&sandbox, server, megabytes).await;
+    sandbox.down().await?;
+    measured
+}
+
+async fn measure(
+    sandbox: &Sandbox,
+    server: &Installation,
+    megabytes: u64,
+) -> anyhow::Result<String> {
+    let (primary, replica) = (&sandbox.info().servers[0], &sandbox.info().servers[1]);
+    let mut root = root(sandbox, &replica.name).await?;
+    // The applier stands still so that nothing is purged.
+    root.execute("STOP REPLICA SQL_THREAD", LIMIT).await?;
+    report(&format!("writing a relay log of {megabytes} MB"));
+    write(sandbox, &primary.name, megabytes).await?;
+    let file = loop {
+        let (file, length) = largest(&replica.datadir, "relay.")?;
+        if length >= megabytes * 1_000_000 {
+            break file;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    sandbox.kill(&primary.name).await?;
+    let length = std::fs::metadata(&file)?.len();
+    let archive = replica.dir.join("cut");
+    let measure = built("primacy-binlog", "measure")?;
+    let serve = built("primacy-replication", "serve")?;
+    // Everybody finds it in the page cache.
+    std::io::copy(&mut std::fs::File::open(&file)?, &mut std::io::sink())?;
+    let mut peer = server.launcher.clone();
+    peer.push(server.root.join("usr/bin/mysqlbinlog").into());
+    let mut mysqlbinlog = Command::new(peer.first().context("no launcher")?);
+    mysqlbinlog.args(&peer[1..]).arg("--no-defaults").arg(&file);
+    let theirs = timed(&mut mysqlbinlog)?;
+    let mut table = String::from(
+        "| | wall | CPU | MB/s (wall) | times mysqlbinlog, wall | times mysqlbinlog, CPU |\n\
+         |---|--:|--:|--:|--:|--:|\n",
+    );
+    let mut row = |what: &str, took: Took| {
+        table.push_str(&format!(
+            "| {what} | {:.2} s | {:.2} s | {:.0} | {:.1} | {:.1} |\n",
+            took.wall,
+            took.cpu,
+            length as f64 / 1e6 / took.wall,
+            theirs.wall / took.wall,
+            theirs.cpu / took.cpu,
+        ));
+    };
+    row("mysqlbinlog", theirs);
+    row("hop", timed(Command::new(&measure).arg("quick").arg(&file))?);
+    row("verify", timed(Command::new(&measure).arg("scan").arg(&file))?);
+    row("cut", timed(Command::new(&measure).arg("relay").arg(&archive).arg(&file))?);
+    row("serve", timed(Command::new(&serve).arg(&archive))?);
+    Ok(format!("The file has {length} bytes.\n\n{table}"))
+}
+
+/// An example of a crate, built for speed.
+fn built(package: &str, example: &str) -> anyhow::Result<PathBuf> {
+    let mut cargo = project::cargo();
+    cargo.args(["build", "--release", "--quiet", "-p", package, "--example", example]);
+    if !cargo.status()?.success() {
+        bail!("the example {example} could not be built");
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| project::root().join("target"));
+    Ok(target.join("release/examples").join(example))
+}
+
+/// What a process needed, in seconds.
+#[derive(Clone, Copy)]
+struct Took {
+    wall: f64,
+    cpu: f64,
+}
+
+fn timed(command: &mut Command) -> anyhow::Result<Took> {
+    let (before, began) = (children(), Instant::now());
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("{:?} ended with {status}", command.get_program());
+    }
+    Ok(Took { wall: began.elapsed().as_secs_f64(), cpu: children() - before })
+}
+
+/// Seconds of processor time that ended children have used: `cutime` and `cstime` of proc(5), in
+/// ticks of 10 ms.
+fn children() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 =
+        fields.split_whitespace().skip(13).take(2).filter_map(|f| f.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
+fn largest(folder: &Path, prefix: &str) -> anyhow::Result<(PathBuf, u64)> {
+    let mut found = (PathBuf::new(), 0);
+    for entry in std::fs::read_dir(folder)?.flatten() {
+        let length = entry.metadata()?.len();
+        if entry.file_name().to_string_lossy().starts_with(prefix) && length > found.1 {
+            found = (entry.path(), length);
+        }
+    }
+    Ok(found)
+}
+
+async fn root(sandbox: &Sandbox, server: &str) -> anyhow::Result<Session> {
+    let server = sandbox.info().server(server)?;
+    let account = sandbox.info().account(AccountRole::Root)?;
+    let options = ConnectOptions {
+        address: server.address.clone(),
+        user: account.user.clone(),
+        password: account.password.clone().into(),
+        tls: TlsMode::Off,
+        connect_timeout: Duration::from_secs(5),
+        database: None,
+        program: "bench".to_owned(),
+        unix_socket: Some(server.socket.clone()),
+    };
+    Ok(Session::connect(&options).await?)
+}
+
+/// Writes so many megabytes of rows.
+async fn write(sandbox: &Sandbox, server: &str, megabytes: u64) -> anyhow::Result<()> {
+    let mut session = root(sandbox, server).await?;
+    for sql in [
+        "CREATE DATABASE IF NOT EXISTS bench",
+        "CREATE TABLE IF NOT EXISTS bench.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(1000)) \
+         ENGINE=InnoDB",
+    ] {
+        session.execute(sql, LIMIT).await?;
+    }
+    let row = format!("('{}')", "x".repeat(ROW));
+    let insert = format!("INSERT INTO bench.t (v) VALUES {}", vec![row; ROWS].join(","));
+    let transactions = megabytes * 1_000_000 / (ROW * ROWS) as u64 + 1;
+    for _ in 0..transactions {
+        session.execute(&insert, LIMIT).await?;
+    }
+    Ok(())
+}
+
+/// From the kill until the new primary accepts writes.
+async fn failover(stage: &Stage, megabytes: u64) -> anyhow::Result<Duration> {
+    let servers = &stage.sandbox.info().servers;
+    for replica in &servers[1..] {
+        let mut session = root(&stage.sandbox, &replica.name).await?;
+        session.execute("STOP REPLICA IO_THREAD", LIMIT).await?;
+    }
+    if megabytes > 0 {
+        write(&stage.sandbox, &servers[0].name, megabytes).await?;
+    }
+    let began = Instant::now();
+    stage.sandbox.kill(&servers[0].name).await?;
+    loop {
+        for replica in &servers[1..] {
+            if let Ok(mut session) = root(&stage.sandbox, &replica.name).await {
+                let rows = session.query("SELECT @@global.read_only", LIMIT).await?;
+                if rows.first().and_then(|row| row.at(0)) == Some("0") {
+                    return Ok(began.elapsed());
+                }
+            }
+        }
+        if began.elapsed() > LIMIT {
+            let view = stage.client.cluster(stage.cluster()).await?;
+            bail!("no new primary: {}", view.sentence);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
