@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 pub use error::ArchiveError;
 pub use head::FileHead;
 pub(crate) use head::is_previous;
+pub(crate) use manifest::is_base_name;
 pub use manifest::{ArchivedFile, IncompleteTail, Manifest};
 pub use reader::{ArchiveReader, ArchivedEvent, StartAt};
 pub(crate) use writer::{ArchiveWriter, Ending, hex};

@@ -12,6 +12,30 @@ pub fn read_index(index: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(parse_index(&text).into_iter().map(|name| folder.join(name)).collect())
 }
 
+/// The logs in a folder, oldest first: those that its index file lists, or without one, every
+/// file whose name ends in a number. A copied folder's index may name the folder it came from:
+/// what lies beside it counts.
+pub fn logs_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut indexes, mut numbered) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "index") {
+            indexes.push(path);
+        } else if let Some(number) = number_of(&path.to_string_lossy()) {
+            numbered.push((path.with_extension(""), number, path));
+        }
+    }
+    if let [index] = indexes.as_slice() {
+        let beside = |path: PathBuf| {
+            let here = folder.join(base_name(&path));
+            if here.exists() { here } else { path }
+        };
+        return Ok(read_index(index)?.into_iter().map(beside).collect());
+    }
+    numbered.sort();
+    Ok(numbered.into_iter().map(|(_, _, path)| path).collect())
+}
+
 /// The names in an index file, as they stand there.
 ///
 /// Blank lines, a missing last newline and Windows line ends do not matter. MySQL with
@@ -74,6 +98,19 @@ mod tests {
         assert_eq!(previous_name("binlog.000001"), None);
         assert_eq!(next_name("binlog.index"), None);
         assert_eq!(next_name("binlog.18446744073709551615"), None);
+    }
+
+    #[test]
+    fn a_folder_is_listed_by_its_index_or_by_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["b.999999", "b.1000000", "b.000002", "ib_logfile", "manifest.json"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        let numbers = [path("b.000002"), path("b.999999"), path("b.1000000")];
+        assert_eq!(logs_in(folder.path()).unwrap(), numbers);
+        std::fs::write(path("b.index"), "/gone/b.999999\n/gone/b.7\n").unwrap();
+        assert_eq!(logs_in(folder.path()).unwrap(), [path("b.999999"), "/gone/b.7".into()]);
     }
 
     #[test]

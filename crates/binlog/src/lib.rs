@@ -8,7 +8,8 @@
 //! From below: [`event`] knows one event's bytes, [`Reader`] lends the events of one file,
 //! [`transaction`] finds where transactions begin and end, [`scan`] says what files hold,
 //! [`relay`] reads relay logs in the coordinates of their source, [`cut`] takes out what is
-//! missing, and an [`Archive`] keeps it.
+//! missing, and an [`Archive`] keeps it. For people, [`describe`] puts events into words,
+//! [`verify`] judges files, and [`copy`] keeps a copy of a server's files.
 //!
 //! Not here: the network, decisions, and anything that applies events.
 
@@ -19,13 +20,17 @@ mod gtids;
 mod place;
 mod reader;
 
+pub mod compare;
+pub mod copy;
 pub mod cut;
+pub mod describe;
 pub mod event;
 pub mod index;
 pub mod payload;
 pub mod relay;
 pub mod scan;
 pub mod transaction;
+pub mod verify;
 
 pub use archive::{
     Archive, ArchiveError, ArchiveReader, ArchivedEvent, ArchivedFile, FileHead, IncompleteTail,

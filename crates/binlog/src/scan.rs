@@ -6,5 +6,6 @@
 mod file;
 mod files;
 
+pub(crate) use file::scan_watched;
 pub use file::{Checksums, FileSummary, Incomplete, Thoroughness, scan};
 pub use files::{FilesSummary, Holdings, first_needed, holdings, previous_of, scan_files};

@@ -1,6 +1,8 @@
 //! The command line: every verb and option with its documentation. Help texts, completions and
 //! man pages are made from this.
 
+mod binlog;
+mod binlog_serve;
 mod cluster;
 mod errant;
 mod examples;
@@ -11,6 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use binlog::BinlogVerb;
+pub(crate) use binlog_serve::{BinlogServe, SyncWhen};
 pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
 pub(crate) use errant::{ErrantVerb, InjectEmpty};
 pub(crate) use local::{
@@ -139,6 +143,9 @@ pub(crate) enum Verb {
     /// Print the SQL that gives Primacy's accounts the privileges they need, and no more
     #[command(after_long_help = examples::GRANTS)]
     Grants(GrantsArgs),
+    /// Keep binary logs
+    #[command(subcommand)]
+    Binlog(BinlogVerb),
     /// Check, show and explain the configuration
     #[command(subcommand)]
     Config(ConfigVerb),

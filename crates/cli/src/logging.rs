@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, ColorWhen, LogFormat, Verb};
+use crate::args::{BinlogVerb, Cli, ColorWhen, LogFormat, Verb};
 use crate::failure::Failure;
 
 /// The daemon logs what its options say. Commands tell what matters themselves and log nothing,
@@ -12,6 +12,9 @@ use crate::failure::Failure;
 pub(crate) fn start(cli: &Cli) -> Result<(), Failure> {
     let (format, level) = match &cli.verb {
         Verb::Manager(daemon) | Verb::Run(daemon) => (daemon.log_format, daemon.log_level.clone()),
+        Verb::Binlog(BinlogVerb::Serve(serve)) => {
+            (serve.daemon.log_format, serve.daemon.log_level.clone())
+        }
         _ => match std::env::var("PRIMACY_LOG") {
             Ok(level) => (LogFormat::Human, level),
             Err(_) => return Ok(()),

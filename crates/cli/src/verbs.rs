@@ -1,6 +1,7 @@
 //! What each verb does.
 
 mod act;
+mod binlog_serve;
 mod config;
 mod daemon;
 mod errant;
@@ -10,7 +11,7 @@ mod sandbox;
 mod shell;
 mod show;
 
-use crate::args::{Cli, List, Verb};
+use crate::args::{BinlogVerb, Cli, List, Verb};
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
 use crate::session::{Asked, Session};
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
         Verb::Errant(verb) => errant::run(global, printer, verb).await,
         Verb::History(args) => past::history(global, printer, args).await,
         Verb::Grants(args) => grants::grants(global, printer, args).await,
+        Verb::Binlog(BinlogVerb::Serve(args)) => Box::pin(binlog_serve::run(global, args)).await,
         Verb::Config(verb) => config::run(global, printer, verb),
         Verb::Sandbox(verb) => Box::pin(sandbox::run(printer, verb)).await,
         Verb::Completions(args) => shell::completions(printer, args),

@@ -14,6 +14,12 @@ const SLEEP_SECONDS: u32 = 2;
 /// How much longer than its sleep the session may take to answer.
 const SLACK: Duration = Duration::from_secs(10);
 
+/// `ER_NOT_SUPPORTED_YET`: what a binlog server of ours answers to `GET_LOCK`.
+const GRANTS_NONE: u16 = 1235;
+
+/// When such a server is asked again.
+const LATER: Duration = Duration::from_secs(60);
+
 /// Name of the lock of a cluster. MySQL 5.7 and later allow 64 characters and compare without
 /// regard to case.
 pub(crate) fn lock_name(cluster: &str) -> String {
@@ -50,7 +56,16 @@ impl Keeper {
         let name = quote(&self.lock);
         // A mark in the text for whoever reads the process list; see `holder_text`.
         let asking = format!("SELECT GET_LOCK({name}, 0) AS got, CONNECTION_ID() AS me");
-        let rows = session.query(&asking, limit).await?;
+        let rows = match session.query(&asking, limit).await {
+            // A binlog server grants no locks to anybody, and is as good as not there.
+            Err(error) if error.code() == Some(GRANTS_NONE) => {
+                report(ServerLock::Unreachable { why: error.to_string(), refused: true });
+                session.close().await;
+                tokio::time::sleep(LATER).await;
+                return Ok(());
+            }
+            answer => answer?,
+        };
         if rows.first().and_then(|r| r.get("got")) != Some("1") {
             report(ServerLock::HeldByOther { who: self.other(&mut session).await? });
             session.close().await;

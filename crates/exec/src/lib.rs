@@ -22,6 +22,7 @@ mod shared;
 mod start;
 mod steps;
 mod undo;
+mod view;
 
 pub use chronicle::{Chronicle, Entry};
 pub use clock::Clock;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use primacy_plan::{
     FailoverRequest, OperationKind, Plan, PlannedStep, Reason, Refusal, Stage, Step, diagnose,
-    has_everything, plan_failover, reattach, violations,
+    has_everything, plan_failover, violations,
 };
 use primacy_store::{Level, Outcome, StepState};
-use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, ClusterSnapshot, Moment};
+use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, Moment};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -399,21 +399,6 @@ impl Operation<'_> {
         }
     }
 
-    /// Reads what the old primary's binary logs hold, where its files can be reached. What was read
-    /// once stays so: the server is fenced.
-    async fn read_the_disk(&mut self) {
-        if matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
-            return;
-        }
-        let found = steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await;
-        if found != self.on_disk
-            && let Some(sentence) = found.as_ref().map(steps::said_of_disk)
-        {
-            self.tell(Level::Info, format!("{}: {sentence}", self.plan.old));
-        }
-        self.on_disk = found;
-    }
-
     /// Before the new epoch is on record a failover can still be given up, and is, when the old
     /// primary accepts writes: it was not dead, or a person brought it back.
     async fn give_up_if_the_primary_serves(
@@ -543,44 +528,9 @@ impl Operation<'_> {
         })
     }
 
-    /// What is seen now, with the old primary of this operation as the primary.
-    async fn look(&self) -> ClusterSnapshot {
-        let limit = self.cluster.policy.timing.statement_limit.as_duration();
-        let mut snapshot = self.cluster.eyes.look(limit.min(Duration::from_secs(2))).await;
-        snapshot.primary = Some(self.plan.old.clone());
-        if let Some(last_seen) = &self.last_seen {
-            last_seen.fill_in(&mut snapshot, self.cluster.clock);
-        }
-        for (server, was) in self.shared.noted_channels() {
-            reads_its_old_source(&mut snapshot, &server, &was);
-        }
-        if let Some(pair) = self.shared.pair() {
-            reattach(&mut snapshot, &pair.server, &pair.source, &pair.end);
-        }
-        if let Some(old) = snapshot.servers.get_mut(&self.plan.old) {
-            old.on_disk.clone_from(&self.on_disk);
-        }
-        snapshot
-    }
-
     pub(crate) fn tell(&self, level: Level, text: String) {
         let id = Some(&self.journal.id);
         self.cluster.chronicle.tell(&self.cluster.name, id, level, text);
-    }
-}
-
-/// A server that was pointed to saved events replicates what its old source wrote, at that one's
-/// places: for the rules it still follows that source.
-fn reads_its_old_source(snapshot: &mut ClusterSnapshot, server: &Address, was: &ChannelStatus) {
-    let known: Vec<Address> = snapshot.servers.keys().cloned().collect();
-    let Some(facts) = snapshot.servers.get_mut(server).and_then(|s| s.facts.as_mut()) else {
-        return;
-    };
-    let channel = facts.channels.iter_mut().find(|c| c.name == was.name);
-    if let Some(channel) = channel.filter(|c| !known.contains(&c.source)) {
-        channel.source = was.source.clone();
-        channel.source_server_id = was.source_server_id;
-        channel.source_uuid.clone_from(&was.source_uuid);
     }
 }
 

@@ -23,5 +23,6 @@ mod supervisor;
 
 pub use daemon::serve;
 pub use error::ManagerError;
-pub use load::load_config;
+pub use load::{load_config, secret};
+pub use setup::tls_mode;
 pub use standalone::Standalone;

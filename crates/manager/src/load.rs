@@ -25,7 +25,7 @@ pub fn load_config(path: &Path) -> Result<Config, ManagerError> {
 ///
 /// # Errors
 /// If it is not where the configuration says; the error never shows what was read.
-pub(crate) fn secret(account: &Account) -> Result<SecretString, ManagerError> {
+pub fn secret(account: &Account) -> Result<SecretString, ManagerError> {
     let failed = |why: String| ManagerError::Secret {
         account: account.user.clone(),
         from: account.password.to_string(),

@@ -149,7 +149,8 @@ fn record(name: &str, shared: &Shared) -> Result<Record, ManagerError> {
     })
 }
 
-fn tls_mode(tls: &TlsConfig) -> TlsMode {
+/// How connections are protected, in the words of those who connect.
+pub fn tls_mode(tls: &TlsConfig) -> TlsMode {
     match tls {
         TlsConfig::Off => TlsMode::Off,
         TlsConfig::Required => TlsMode::Required,

@@ -15,26 +15,24 @@ pub fn decode(bytes: &[u8]) -> Result<MySqlGtidSet, Malformed> {
     let word = u64_of(&mut reader)?;
     let tagged = word.to_le_bytes()[7] == TAGGED;
     let sources = if tagged { (word << 8) >> 16 } else { word };
-    let mut set = MySqlGtidSet::default();
+    let mut intervals = Vec::new();
     for _ in 0..sources {
         let uuid = Uuid::from_slice(reader.bytes(16)?)
             .map_err(|_| Malformed("a UUID in a GTID set is too short".to_owned()))?;
         let tag = if tagged { tag(&mut reader)? } else { None };
         let source = GtidSource { uuid, tag };
-        let mut part = MySqlGtidSet::default();
         for _ in 0..u64_of(&mut reader)? {
             let (first, after) = (u64_of(&mut reader)?, u64_of(&mut reader)?);
             if first == 0 || after <= first || after > i64::MAX as u64 {
                 return Err(Malformed(format!("{first} up to {after} is no GTID interval")));
             }
-            part.insert(source.clone(), first, after - 1);
+            intervals.push((source.clone(), first, after - 1));
         }
-        set = set.union(&part);
     }
     if !reader.is_empty() {
         return Err(Malformed(format!("{} bytes follow a GTID set", reader.len())));
     }
-    Ok(set)
+    Ok(intervals.into_iter().collect())
 }
 
 /// Writes a set: with tags only where there are some, so that older servers read it.
@@ -109,6 +107,23 @@ mod tests {
         let set = decode(&bytes).unwrap();
         assert_eq!(set.to_string(), "3354fe7c-e543-11f1-ac87-02fc00000001:1-4");
         assert_eq!(encode(&set), bytes);
+    }
+
+    /// A megabyte that names one source again and again took minutes when each was added to the
+    /// set by itself.
+    #[test]
+    fn many_intervals_are_read_in_a_moment() {
+        let count = 30_000_u64;
+        let mut bytes = count.to_le_bytes().to_vec();
+        for number in 0..count {
+            bytes.extend_from_slice(&[7; 16]);
+            for word in [1, 2 * number + 1, 2 * number + 2] {
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        let begin = std::time::Instant::now();
+        assert_eq!(decode(&bytes).unwrap().count(), count);
+        assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
     }
 
     proptest! {

@@ -15,8 +15,11 @@ pub mod gtid_set;
 pub mod receiver;
 pub mod source;
 
+#[doc(hidden)]
+pub use source::fuzzed;
+
 pub use receiver::{ReceiveError, Received, ReceivedEvent, Receiver, ReceiverOptions, SourceFacts};
 pub use source::{
-    ArchiveFeed, Feed, FeedError, FeedItem, FeedStream, ReplicaReport, Report, Source, SourceError,
-    SourceOptions, StartAt,
+    ArchiveFeed, Desk, Feed, FeedError, FeedItem, FeedStream, Presented, Question, ReplicaReport,
+    Reply, Report, Source, SourceError, SourceOptions, StartAt,
 };

@@ -1,8 +1,11 @@
 //! A server for replicas: presents itself as MySQL or MariaDB and sends the events of a feed.
 
 mod archive;
+mod desk;
 mod dump;
 mod feed;
+#[doc(hidden)]
+pub mod fuzzed;
 mod questions;
 mod report;
 mod request;
@@ -30,6 +33,7 @@ use questions::Facts;
 use visit::VisitError;
 
 pub use archive::ArchiveFeed;
+pub use desk::{Desk, Presented, Question, Reply};
 pub use feed::{Feed, FeedError, FeedItem, FeedStream, StartAt};
 pub use report::{ReplicaReport, Report, SourceTrouble};
 
@@ -95,13 +99,22 @@ pub struct Source {
 impl Source {
     /// Listens and serves.
     pub async fn start(options: SourceOptions, feed: impl Feed) -> Result<Self, SourceError> {
+        Self::start_with_desk(options, feed, None).await
+    }
+
+    /// The same with somebody who answers more than replicas ask.
+    pub async fn start_with_desk(
+        options: SourceOptions,
+        feed: impl Feed,
+        desk: Option<Arc<dyn Desk>>,
+    ) -> Result<Self, SourceError> {
         let bind = options.bind;
         let failed = |source| SourceError { bind, source };
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (report, receiver) = watch::channel(Report::default());
         let (stop, stopped) = watch::channel(false);
-        let shared = Arc::new(Shared::new(options, Box::new(feed), report));
+        let shared = Arc::new(Shared::new(options, Box::new(feed), desk, report));
         let task = tokio::spawn(listen(listener, shared, stopped));
         Ok(Self { address, report: receiver, stop, task })
     }
@@ -132,39 +145,65 @@ impl Drop for Source {
 /// What all connections of a source share.
 struct Shared {
     options: SourceOptions,
-    identity: Identity,
-    facts: Facts,
     feed: Box<dyn Feed>,
+    desk: Option<Arc<dyn Desk>>,
+    /// Whether the feed's transactions have GTIDs.
+    gtids: bool,
     report: watch::Sender<Report>,
     /// How each connection is ended from outside.
     ends: Mutex<HashMap<u32, Arc<Notify>>>,
 }
 
 impl Shared {
-    fn new(options: SourceOptions, feed: Box<dyn Feed>, report: watch::Sender<Report>) -> Self {
-        let mariadb = options.version.is_mariadb();
-        // MySQL 8.0.4 made caching_sha2_password its default; 9.0 has no other for servers.
-        let sha2 = !mariadb && options.version.at_least(8, 0, 4);
-        let plugin = if sha2 { LoginPlugin::CachingSha2 } else { LoginPlugin::Native };
-        let identity = Identity {
-            version: options.version_text.clone(),
-            mariadb,
-            account: Account {
-                user: options.user.clone(),
-                password: options.password.clone(),
-                plugin,
+    fn new(
+        options: SourceOptions,
+        feed: Box<dyn Feed>,
+        desk: Option<Arc<dyn Desk>>,
+        report: watch::Sender<Report>,
+    ) -> Self {
+        let gtids = feed.has_gtids();
+        Self { options, feed, desk, gtids, report, ends: Mutex::default() }
+    }
+
+    /// As what it presents itself to a connection that begins now.
+    fn presented(&self) -> Presented {
+        let options = &self.options;
+        self.desk.as_ref().map_or_else(
+            || Presented {
+                version: options.version,
+                version_text: options.version_text.clone(),
+                gtid_mode: options.gtid_mode || self.gtids,
             },
+            |desk| desk.presented(),
+        )
+    }
+
+    fn identity(&self, presented: &Presented) -> Identity {
+        let options = &self.options;
+        let mariadb = presented.version.is_mariadb();
+        // MySQL 8.0.4 made caching_sha2_password its default; 9.0 has no other for servers.
+        let sha2 = !mariadb && presented.version.at_least(8, 0, 4);
+        let plugin = if sha2 { LoginPlugin::CachingSha2 } else { LoginPlugin::Native };
+        let own = (options.user.clone(), options.password.clone());
+        let more = self.desk.as_ref().map(|desk| desk.accounts()).unwrap_or_default();
+        let accounts = std::iter::once(own).chain(more);
+        Identity {
+            version: presented.version_text.clone(),
+            mariadb,
+            accounts: accounts.map(|(user, password)| Account { user, password, plugin }).collect(),
             tls: options.tls.clone(),
             require_tls: options.require_tls,
-        };
-        let facts = Facts {
-            server_id: options.server_id,
-            server_uuid: options.server_uuid.to_string(),
-            version: options.version_text.clone(),
-            mariadb,
-            gtid_mode: options.gtid_mode || feed.has_gtids(),
-        };
-        Self { options, identity, facts, feed, report, ends: Mutex::default() }
+        }
+    }
+
+    fn facts(&self, presented: &Presented) -> Facts {
+        Facts {
+            server_id: self.options.server_id,
+            server_uuid: self.options.server_uuid.to_string(),
+            version: presented.version_text.clone(),
+            mariadb: presented.version.is_mariadb(),
+            gtid_mode: presented.gtid_mode,
+        }
     }
 
     /// Changes what is reported of a connection.
@@ -241,7 +280,8 @@ async fn visit(socket: TcpStream, peer: SocketAddr, id: u32, shared: Arc<Shared>
     let _entry = Entry::new(&shared, id, &end);
     let limit = shared.options.login_limit;
     let work = async {
-        let connection = accept(socket, id, &shared.identity, limit).await?;
+        let presented = shared.presented();
+        let connection = accept(socket, id, &shared.identity(&presented), limit).await?;
         let replica = ReplicaReport {
             connection: id,
             peer,
@@ -258,7 +298,7 @@ async fn visit(socket: TcpStream, peer: SocketAddr, id: u32, shared: Arc<Shared>
             own_events: 0,
         };
         shared.report.send_modify(|report| report.replicas.push(replica));
-        visit::receive(connection, &shared).await
+        visit::receive(connection, &shared, &shared.facts(&presented)).await
     };
     let outcome = tokio::select! {
         outcome = work => outcome,

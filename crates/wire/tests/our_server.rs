@@ -21,7 +21,10 @@ fn identity(plugin: LoginPlugin, tls: bool) -> Identity {
     Identity {
         version: "10.11.6-MariaDB".to_owned(),
         mariadb: true,
-        account: Account { user: "repl".to_owned(), password: "geheim".into(), plugin },
+        accounts: vec![
+            Account { user: "repl".to_owned(), password: "geheim".into(), plugin },
+            Account { user: "manager".to_owned(), password: "anders".into(), plugin },
+        ],
         tls: tls.then(|| ServerTls::self_signed(&["127.0.0.1".to_owned()]).unwrap()),
         require_tls: false,
     }
@@ -178,6 +181,24 @@ async fn send(socket: &mut TcpStream, sequence: u8, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
     socket.write_all(&[length[0], length[1], length[2], sequence]).await.unwrap();
     socket.write_all(payload).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_account_has_its_own_password() {
+    let cases =
+        [("repl", "geheim", true), ("manager", "anders", true), ("manager", "geheim", false)];
+    for (user, password, may) in cases {
+        for plugin in [LoginPlugin::Native, LoginPlugin::CachingSha2] {
+            let (port, served) = serve(identity(plugin, false)).await;
+            let options = ConnectOptions {
+                user: user.to_owned(),
+                password: password.into(),
+                ..options(port, TlsMode::Off)
+            };
+            assert_eq!(Session::connect(&options).await.is_ok(), may, "{user} {password}");
+            drop(served);
+        }
+    }
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl Manifest {
 }
 
 /// Whether a name that came from a file may be one in a folder of ours.
-pub(super) fn is_base_name(name: &str) -> bool {
+pub(crate) fn is_base_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 255
         && !name.starts_with('.')

@@ -101,9 +101,22 @@ pub fn scan<R: Read>(
     reader: &mut Reader<R>,
     thoroughness: Thoroughness,
 ) -> Result<FileSummary, ReadError> {
+    scan_watched(reader, thoroughness, &mut |_, _, _| {})
+}
+
+/// Sees each event, its format, and what it is to its transaction; with [`Thoroughness::Quick`]
+/// not those of which only the header was read.
+pub(crate) type Watch<'w> = dyn FnMut(&RawEvent<'_>, &FormatDescription, &Fed) + 'w;
+
+/// The same, and somebody looks on.
+pub(crate) fn scan_watched<R: Read>(
+    reader: &mut Reader<R>,
+    thoroughness: Thoroughness,
+    watch: &mut Watch<'_>,
+) -> Result<FileSummary, ReadError> {
     reader.set_verification(thoroughness == Thoroughness::Verified);
     let mut scan = Scan::new(reader);
-    let ended = scan.run(reader, thoroughness);
+    let ended = scan.run(reader, thoroughness, watch);
     match ended {
         Ok(()) | Err(ReadError::Encrypted { .. } | ReadError::NotABinlog { .. }) => {}
         Err(ReadError::Torn(torn)) => scan.summary.torn = Some(torn),
@@ -163,6 +176,7 @@ impl Scan {
         &mut self,
         reader: &mut Reader<R>,
         thoroughness: Thoroughness,
+        watch: &mut Watch<'_>,
     ) -> Result<(), ReadError> {
         while let Some(header) = reader.peek()? {
             let offset = reader.offset();
@@ -180,7 +194,7 @@ impl Scan {
             let Some((event, format)) = reader.next_in_format()? else {
                 return Ok(());
             };
-            let looked = self.look(&event, format);
+            let looked = self.look(&event, format, watch);
             if let Err(body) = looked {
                 let file = reader.file().to_owned();
                 return Err(Corrupt { file, offset, why: Damage::Body(body) }.into());
@@ -193,6 +207,7 @@ impl Scan {
         &mut self,
         event: &RawEvent<'_>,
         format: &FormatDescription,
+        watch: &mut Watch<'_>,
     ) -> Result<(), crate::BodyError> {
         let summary = &mut self.summary;
         match event.kind() {
@@ -226,6 +241,7 @@ impl Scan {
             _ => {}
         }
         let fed = self.grouper.feed(event, format)?;
+        watch(event, format, &fed);
         self.count(&event.header(), event.offset(), &fed);
         Ok(())
     }

@@ -60,13 +60,25 @@ struct Table {
 }
 
 /// Makes summaries of the groups that a [`super::Grouper`] found.
-#[derive(Default)]
 pub struct Summarizer {
     tables: BTreeMap<u64, Table>,
     current: Option<TransactionSummary>,
+    /// How many bytes of a compressed event are opened.
+    opened: usize,
+}
+
+impl Default for Summarizer {
+    fn default() -> Self {
+        Self::opening(OPENED)
+    }
 }
 
 impl Summarizer {
+    /// Opens compressed events only up to so many bytes; what is larger counts as unread.
+    pub const fn opening(bytes: usize) -> Self {
+        Self { tables: BTreeMap::new(), current: None, opened: bytes }
+    }
+
     /// Takes an event and what the grouper said of it. The summary comes with the last event of
     /// its group.
     pub fn feed(
@@ -135,7 +147,7 @@ impl Summarizer {
             Ok(EventBody::ExecuteLoadQuery(load)) => note_query(current, &load.query),
             Ok(EventBody::RowsQuery(text)) => note_text(current, text),
             Ok(EventBody::TransactionPayload(inner)) if outermost => {
-                match payload::decompress(&inner, OPENED) {
+                match payload::decompress(&inner, self.opened) {
                     Ok(bytes) => self.look_inside(current, &bytes, format),
                     Err(_) => current.partly_unread = true,
                 }
@@ -173,7 +185,7 @@ impl Summarizer {
             return;
         };
         let counts = current.tables.entry(table.name.clone()).or_default();
-        let (sum, more) = match (rows.change, rows.count(&table.columns, OPENED)) {
+        let (sum, more) = match (rows.change, rows.count(&table.columns, self.opened)) {
             (_, None) => (&mut counts.uncounted_events, 1),
             (RowsChange::Inserted, Some(more)) => (&mut counts.inserted, more),
             (RowsChange::Updated, Some(more)) => (&mut counts.updated, more),

@@ -13,9 +13,10 @@ use primacy_wire::server::{Command, Connection, ServerError};
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use super::desk::{Question, Reply};
 use super::dump::{Dump, DumpError, HeartbeatForm, Out, Replica};
 use super::feed::{FeedItem, FeedStream, StartAt};
-use super::questions::{self, Answer, Variables};
+use super::questions::{self, Answer, Facts, Variables};
 use super::request::{DumpRequest, parse_dump, parse_dump_gtid, parse_registration};
 use crate::event::Checksum;
 
@@ -39,6 +40,7 @@ pub(super) enum VisitError {
 pub(super) async fn receive(
     mut connection: Connection,
     shared: &Arc<Shared>,
+    facts: &Facts,
 ) -> Result<(), VisitError> {
     let limit = shared.options.send_limit;
     let mut variables = Variables::default();
@@ -52,7 +54,7 @@ pub(super) async fn receive(
             }
             COM_QUERY => {
                 let statement = String::from_utf8_lossy(&argument);
-                reply(&mut connection, &statement, &mut variables, shared, limit).await?;
+                reply(&mut connection, &statement, &mut variables, (shared, facts), limit).await?;
                 continue;
             }
             COM_REGISTER_REPLICA => {
@@ -74,7 +76,7 @@ pub(super) async fn receive(
             }
         };
         let request = request.map_err(ServerError::from)?;
-        return serve(connection, &request, &variables, shared).await;
+        return serve(connection, &request, &variables, shared, facts).await;
     }
 }
 
@@ -82,11 +84,25 @@ async fn reply(
     connection: &mut Connection,
     statement: &str,
     variables: &mut Variables,
-    shared: &Shared,
+    (shared, facts): (&Shared, &Facts),
     limit: Duration,
 ) -> Result<(), ServerError> {
+    if let Some(desk) = &shared.desk {
+        let (user, id) = (connection.user().to_owned(), connection.id());
+        let question = Question { user: &user, connection: id, statement };
+        match desk.answer(question).await {
+            Some(Reply::Ok) => return connection.ok(limit).await,
+            Some(Reply::Err(error)) => return connection.err(&error, limit).await,
+            Some(Reply::Rows(columns, rows)) => {
+                let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+                return connection.rows(&columns, &rows, limit).await;
+            }
+            None => {}
+        }
+    }
+    // Only now: what is said at the desk may hold a password.
     tracing::debug!(connection = connection.id(), statement, "a replica asks");
-    match questions::answer(statement, &shared.facts, variables) {
+    match questions::answer(statement, facts, variables) {
         Answer::Ok => connection.ok(limit).await,
         Answer::Row(columns, row) => {
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -107,9 +123,10 @@ async fn serve(
     request: &DumpRequest,
     variables: &Variables,
     shared: &Arc<Shared>,
+    facts: &Facts,
 ) -> Result<(), VisitError> {
     let id = connection.id();
-    let replica = match understand(request, variables, shared.facts.mariadb) {
+    let replica = match understand(request, variables, facts.mariadb) {
         Ok(replica) => replica,
         Err(error) => return refuse(&mut connection, &error, shared).await,
     };
@@ -148,7 +165,7 @@ async fn refuse(
 }
 
 /// What the replica wants, from its request and from what it set before.
-fn understand(
+pub(super) fn understand(
     request: &DumpRequest,
     variables: &Variables,
     mariadb: bool,
@@ -231,7 +248,7 @@ impl Out for Connection {
 impl Pump<'_> {
     async fn run(&mut self, replica: Replica, end_at_last: bool) -> Result<(), PumpError> {
         let mut feed = self.shared.feed.open(&replica.start).await?;
-        let mut dump = Dump::new(replica, self.shared.facts.server_id);
+        let mut dump = Dump::new(replica, self.shared.options.server_id);
         let head = head(feed.as_mut()).await?;
         dump.begin(&head, &mut self.connection)?;
         drop(head);

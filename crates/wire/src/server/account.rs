@@ -1,4 +1,4 @@
-//! The one account that may log in, and how its proof is checked.
+//! An account that may log in, and how its proof is checked.
 
 use std::fmt;
 

@@ -32,6 +32,7 @@ pub struct Connection {
     id: u32,
     peer: SocketAddr,
     tls: Option<String>,
+    user: String,
     /// Whether a command is being waited for, and part of it may have been read.
     reading: bool,
 }
@@ -42,9 +43,10 @@ impl Connection {
         id: u32,
         peer: SocketAddr,
         tls: Option<String>,
+        user: String,
     ) -> Self {
         stream.set_limit(COMMAND_LIMIT);
-        Self { stream, id, peer, tls, reading: false }
+        Self { stream, id, peer, tls, user, reading: false }
     }
 
     /// The number of the connection, as it was told in the greeting.
@@ -55,6 +57,11 @@ impl Connection {
     /// Where the client is.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The account that logged in.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// TLS version, such as `TLSv1.3`; `None` without TLS.

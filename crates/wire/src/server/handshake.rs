@@ -31,8 +31,9 @@ pub struct Identity {
     pub version: String,
     /// Whether this is MariaDB, which greets a little differently.
     pub mariadb: bool,
-    /// Who may log in.
-    pub account: Account,
+    /// Who may log in. All use the same plugin: the greeting names the first one's, and a client
+    /// whose name is not among them is asked for the same.
+    pub accounts: Vec<Account>,
     /// The certificate; without one no TLS is offered.
     pub tls: Option<ServerTls>,
     /// Whether clients without TLS are turned away.
@@ -104,7 +105,7 @@ async fn log_in(
         return Err(ServerError::NoTls);
     }
     authenticate(&mut stream, &login, identity, challenge, peer).await?;
-    Ok(Connection::new(stream, id, peer, tls))
+    Ok(Connection::new(stream, id, peer, tls, login.user))
 }
 
 /// Checks the account, and tells the client what came of it.
@@ -115,19 +116,23 @@ async fn authenticate(
     mut challenge: [u8; 20],
     peer: SocketAddr,
 ) -> Result<(), ServerError> {
-    let account = &identity.account;
+    let plugin = plugin(identity);
     let switched;
-    let proof: &[u8] = if login.plugin == account.plugin.name() {
+    let proof: &[u8] = if login.plugin == plugin.name() {
         &login.proof
     } else {
         challenge = self::challenge()?;
-        let plugin = account.plugin.name().to_owned();
-        let switch = AuthSwitch { plugin, challenge: challenge.to_vec() };
+        let switch = AuthSwitch { plugin: plugin.name().to_owned(), challenge: challenge.to_vec() };
         stream.write(&switch.to_bytes()).await?;
         switched = stream.read().await?;
         &switched
     };
-    if !account.accepts(&login.user, proof, &challenge) {
+    // All are looked at, whoever it is: the time taken tells nothing.
+    let accepted = identity
+        .accounts
+        .iter()
+        .fold(false, |found, account| account.accepts(&login.user, proof, &challenge) | found);
+    if !accepted {
         let user: String = login.user.chars().take(80).collect();
         let used = if proof.is_empty() { "NO" } else { "YES" };
         let host = peer.ip().to_canonical();
@@ -135,11 +140,16 @@ async fn authenticate(
         stream.write(&ErrPacket::new(1045, "28000", text).to_bytes()).await?;
         return Err(ServerError::Denied { user });
     }
-    if account.plugin == LoginPlugin::CachingSha2 {
+    if plugin == LoginPlugin::CachingSha2 {
         stream.write(&[AUTH_MORE_DATA, FAST_AUTH_SUCCESS]).await?;
     }
     stream.write(&OkPacket { status: AUTOCOMMIT, ..OkPacket::default() }.to_bytes()).await?;
     Ok(())
+}
+
+/// The plugin that all accounts use.
+fn plugin(identity: &Identity) -> LoginPlugin {
+    identity.accounts.first().map_or(LoginPlugin::Native, |account| account.plugin)
 }
 
 fn greeting(id: u32, identity: &Identity, challenge: &[u8; 20]) -> Greeting {
@@ -157,7 +167,7 @@ fn greeting(id: u32, identity: &Identity, challenge: &[u8; 20]) -> Greeting {
         connection_id: id,
         capabilities,
         status: AUTOCOMMIT,
-        plugin: identity.account.plugin.name().to_owned(),
+        plugin: plugin(identity).name().to_owned(),
         scramble: challenge.to_vec(),
     }
 }

@@ -1,0 +1,62 @@
+//! What an operation sees: the servers now, with what only the operation itself knows of them.
+
+use std::time::Duration;
+
+use primacy_plan::reattach;
+use primacy_store::Level;
+use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, ClusterSnapshot};
+
+use crate::operation::Operation;
+use crate::steps;
+
+impl Operation<'_> {
+    /// What is seen now, with the old primary of this operation as the primary.
+    pub(crate) async fn look(&self) -> ClusterSnapshot {
+        let limit = self.cluster.policy.timing.statement_limit.as_duration();
+        let mut snapshot = self.cluster.eyes.look(limit.min(Duration::from_secs(2))).await;
+        snapshot.primary = Some(self.plan.old.clone());
+        if let Some(last_seen) = &self.last_seen {
+            last_seen.fill_in(&mut snapshot, self.cluster.clock);
+        }
+        for (server, was) in self.shared.noted_channels() {
+            reads_its_old_source(&mut snapshot, &server, &was);
+        }
+        if let Some(pair) = self.shared.pair() {
+            reattach(&mut snapshot, &pair.server, &pair.source, &pair.end);
+        }
+        if let Some(old) = snapshot.servers.get_mut(&self.plan.old) {
+            old.on_disk.clone_from(&self.on_disk);
+        }
+        snapshot
+    }
+
+    /// Reads what the old primary's binary logs hold, where its files can be reached. What was read
+    /// once stays so: the server is fenced.
+    pub(crate) async fn read_the_disk(&mut self) {
+        if matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
+            return;
+        }
+        let found = steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await;
+        if found != self.on_disk
+            && let Some(sentence) = found.as_ref().map(steps::said_of_disk)
+        {
+            self.tell(Level::Info, format!("{}: {sentence}", self.plan.old));
+        }
+        self.on_disk = found;
+    }
+}
+
+/// A server that was pointed to saved events replicates what its old source wrote, at that one's
+/// places: for the rules it still follows that source.
+fn reads_its_old_source(snapshot: &mut ClusterSnapshot, server: &Address, was: &ChannelStatus) {
+    let known: Vec<Address> = snapshot.servers.keys().cloned().collect();
+    let Some(facts) = snapshot.servers.get_mut(server).and_then(|s| s.facts.as_mut()) else {
+        return;
+    };
+    let channel = facts.channels.iter_mut().find(|c| c.name == was.name);
+    if let Some(channel) = channel.filter(|c| !known.contains(&c.source)) {
+        channel.source = was.source.clone();
+        channel.source_server_id = was.source_server_id;
+        channel.source_uuid.clone_from(&was.source_uuid);
+    }
+}
