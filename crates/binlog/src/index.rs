@@ -14,7 +14,8 @@ pub fn read_index(index: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The logs in a folder, oldest first: those that its index file lists, or without one, every
 /// file whose name ends in a number. A copied folder's index may name the folder it came from:
-/// what lies beside it counts.
+/// what lies beside it counts. Of a folder of which only the later files were copied, the earlier
+/// ones are left out; one that is missing between others is listed.
 pub fn logs_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let (mut indexes, mut numbered) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder)? {
@@ -30,7 +31,9 @@ pub fn logs_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
             let here = folder.join(base_name(&path));
             if here.exists() { here } else { path }
         };
-        return Ok(read_index(index)?.into_iter().map(beside).collect());
+        let listed: Vec<PathBuf> = read_index(index)?.into_iter().map(beside).collect();
+        let first = listed.iter().position(|path| path.exists()).unwrap_or(0);
+        return Ok(listed.into_iter().skip(first).collect());
     }
     numbered.sort();
     Ok(numbered.into_iter().map(|(_, _, path)| path).collect())
@@ -109,7 +112,8 @@ mod tests {
         }
         let numbers = [path("b.000002"), path("b.999999"), path("b.1000000")];
         assert_eq!(logs_in(folder.path()).unwrap(), numbers);
-        std::fs::write(path("b.index"), "/gone/b.999999\n/gone/b.7\n").unwrap();
+        let index = "/gone/b.6\n/gone/b.999999\n/gone/b.7\n";
+        std::fs::write(path("b.index"), index).unwrap();
         assert_eq!(logs_in(folder.path()).unwrap(), [path("b.999999"), "/gone/b.7".into()]);
     }
 

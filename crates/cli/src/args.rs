@@ -13,7 +13,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use binlog::BinlogVerb;
+pub(crate) use binlog::{
+    BinlogVerb, CutLogs, DiffLogs, SaveLogs, ServerLogin, ShowLogs, TlsWanted, VerifyLogs,
+};
 pub(crate) use binlog_serve::{BinlogServe, SyncWhen};
 pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
 pub(crate) use errant::{ErrantVerb, InjectEmpty};
@@ -83,6 +85,7 @@ pub(crate) enum ColorWhen {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Verb {
     /// Watch the configured clusters and act: the daemon
     ///
@@ -143,8 +146,8 @@ pub(crate) enum Verb {
     /// Print the SQL that gives Primacy's accounts the privileges they need, and no more
     #[command(after_long_help = examples::GRANTS)]
     Grants(GrantsArgs),
-    /// Keep binary logs
-    #[command(subcommand)]
+    /// Show, cut, compare, save and verify binary logs: files and live servers
+    #[command(subcommand, after_long_help = examples::BINLOG)]
     Binlog(BinlogVerb),
     /// Check, show and explain the configuration
     #[command(subcommand)]

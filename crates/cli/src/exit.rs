@@ -20,7 +20,10 @@ pub(crate) enum Exit {
 /// Each code with its meaning, as `--help` and the manual show it.
 const TABLE: [(Exit, &str); 5] = [
     (Exit::Done, "done, or shown; `check` found nothing that blocks or risks a failover"),
-    (Exit::Refused, "refused, failed, or `check` found something"),
+    (
+        Exit::Refused,
+        "refused, failed, or `check`, `binlog verify` or `binlog diff` found something",
+    ),
     (Exit::Usage, "the command line or the configuration is wrong; nothing was tried"),
     (Exit::Unreachable, "the manager, or the server that was meant, could not be reached"),
     (Exit::PutBack, "begun, failed or interrupted, and everything was put back"),

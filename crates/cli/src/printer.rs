@@ -80,6 +80,11 @@ impl Printer {
         written(write!(self.out, "{text}{end}").and_then(|()| self.out.flush()))
     }
 
+    /// Writes bytes that are no text.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        written(io::stdout().write_all(bytes))
+    }
+
     /// Writes one JSON document.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)

@@ -1,6 +1,7 @@
 //! From the manager's answers to text for people. Pure: no clock, no terminal, no network.
 
 pub(crate) mod answer;
+pub(crate) mod binlog;
 pub(crate) mod check;
 pub(crate) mod errant;
 pub(crate) mod explain;

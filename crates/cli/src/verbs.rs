@@ -1,6 +1,7 @@
 //! What each verb does.
 
 mod act;
+mod binlog;
 mod binlog_serve;
 mod config;
 mod daemon;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
         Verb::History(args) => past::history(global, printer, args).await,
         Verb::Grants(args) => grants::grants(global, printer, args).await,
         Verb::Binlog(BinlogVerb::Serve(args)) => Box::pin(binlog_serve::run(global, args)).await,
+        Verb::Binlog(verb) => Box::pin(binlog::run(global, printer, verb)).await,
         Verb::Config(verb) => config::run(global, printer, verb),
         Verb::Sandbox(verb) => Box::pin(sandbox::run(printer, verb)).await,
         Verb::Completions(args) => shell::completions(printer, args),

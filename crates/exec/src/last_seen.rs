@@ -33,7 +33,8 @@ impl LastSeen {
     /// Gives it to a manager that has not seen the server itself.
     pub(crate) fn fill_in(&self, snapshot: &mut ClusterSnapshot, clock: Clock) {
         let Some(server) = snapshot.servers.get_mut(&self.server.address) else { return };
-        if server.facts.is_some() {
+        // What is only kept from an earlier run says less than this operation's own note.
+        if server.facts.is_some() && server.facts_at.is_some() {
             return;
         }
         // The clock of this process began at another moment than that of the last one.

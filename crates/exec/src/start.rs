@@ -6,7 +6,7 @@ use primacy_plan::{
     plan_switchover,
 };
 use primacy_store::{Level, OperationRecord};
-use primacy_types::{Address, ClusterSnapshot};
+use primacy_types::{Address, ChannelStatus, ClusterSnapshot};
 
 use crate::error::{OperationError, StepError};
 use crate::hindrances::look_for_hindrances;
@@ -211,7 +211,8 @@ pub async fn repoint_stray(
         }
         _ => None,
     };
-    point(cluster, server, primary, limit, &Course::late(pair)).await
+    let (pair, channel) = pair.unzip();
+    point(cluster, server, primary, limit, &Course::late(pair, channel.flatten())).await
 }
 
 /// Where a replica by file and position goes on at the primary: only the operation that made it
@@ -221,7 +222,7 @@ async fn bring_to_the_pair(
     server: &Address,
     source: &Address,
     primary: &Address,
-) -> Result<Pair, StepError> {
+) -> Result<(Pair, Option<ChannelStatus>), StepError> {
     let shared = of_earlier(cluster, source, primary).await?;
     let pair = shared.as_ref().and_then(|shared| Some((shared, shared.pair()?)));
     let Some((shared, pair)) = pair else {
@@ -232,7 +233,7 @@ async fn bring_to_the_pair(
         return Err(StepError::impossible(server, why));
     };
     steps::rescue_late(cluster, shared, server, &pair).await?;
-    Ok(pair)
+    Ok((pair, shared.noted_channel(server)))
 }
 
 fn replicates_by_place(snapshot: &ClusterSnapshot, server: &Address) -> bool {

@@ -22,13 +22,15 @@ pub enum Numbering {
 }
 
 /// Reads the binary logs of a server that does not run. Files of another machine are copied to
-/// `scratch` first. `stall` is the limit of a host that gives nothing.
+/// `scratch` first. `stall` is the limit of a host that gives nothing; whoever is `patient` counts
+/// one that does not even tell its files as late, not as lost.
 pub async fn read_to_the_end(
     host: &dyn HostAccess,
     files: &LogFiles,
     numbering: Numbering,
     scratch: &Path,
     stall: Duration,
+    patient: bool,
 ) -> BinlogsOnDisk {
     let unreadable = |error: RescueError, passing| BinlogsOnDisk::Unreadable {
         reason: error.to_string(),
@@ -36,8 +38,10 @@ pub async fn read_to_the_end(
     };
     let all = match files.find(host, stall).await {
         Ok(all) => all,
-        // The host itself is not reached: what it has is out of reach, not late.
-        Err(error) => return unreadable(error, false),
+        Err(error) => {
+            let passing = patient && error.is_passing();
+            return unreadable(error, passing);
+        }
     };
     match read(host, &all, numbering, scratch, stall).await {
         Ok(found) => found,

@@ -10,7 +10,8 @@ use crate::event::{EventKind, FormatDescription, GtidList, PreviousGtids, RawEve
 pub(super) struct Head {
     pub(super) name: String,
     pub(super) format: Option<(FormatDescription, Vec<u8>)>,
-    pub(super) previous: Option<Vec<u8>>,
+    /// The list of earlier GTIDs, and whether it ends in a checksum.
+    pub(super) previous: Option<(Vec<u8>, bool)>,
     /// Whether the file was read from its start: its own format description was seen.
     pub(super) from_start: bool,
     /// Where the source goes on after this file.

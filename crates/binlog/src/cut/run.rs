@@ -9,8 +9,8 @@ use super::head::{Head, decode_previous, purged};
 use super::stream::{SourceEvent, Stream};
 use super::{CutError, CutFrom, CutReport, CutRequest, CutSource, CutUntil};
 use crate::archive::{ArchiveWriter, Ending, IncompleteTail, is_previous};
-use crate::error::{ReadError, Torn};
-use crate::event::{EventKind, GtidOf};
+use crate::error::{BodyError, ReadError, Torn};
+use crate::event::{EventKind, FormatDescription, GtidOf};
 use crate::gtids::Collector;
 use crate::place::compare;
 use crate::transaction::{Fed, Grouper, OpenGroup, Part};
@@ -205,7 +205,8 @@ impl Run<'_> {
         if head.told || head.previous.is_some() {
             return Ok(false);
         }
-        head.previous = Some(event.event.bytes().to_vec());
+        let bytes = event.event.bytes().to_vec();
+        head.previous = Some((bytes, event.format.has_checksums()));
         Ok(true)
     }
 
@@ -282,6 +283,7 @@ impl Run<'_> {
         if fed.part == Part::Outside {
             let told = self.head.as_ref().is_some_and(|head| head.told);
             if taken && told && !self.writing {
+                self.fits_its_head(event)?;
                 self.writer.write(&event.event, event.start, event.end)?;
             }
             return Ok(());
@@ -294,12 +296,22 @@ impl Run<'_> {
             }
         }
         if self.writing {
+            self.fits_its_head(event)?;
             self.writer.write(&event.event, event.start, event.end)?;
         }
         if fed.part.completes() {
             self.complete(event, fed);
         }
         Ok(())
+    }
+
+    /// The saved file has one head, so all its events end in a checksum or none does. Relay logs
+    /// that were put together from two sources, or from before and after a change of format, would
+    /// become a file that nobody can read.
+    fn fits_its_head(&self, event: &SourceEvent<'_>) -> Result<(), CutError> {
+        let format = self.head.as_ref().and_then(|head| head.format.as_ref());
+        let Some((format, _)) = format else { return Ok(()) };
+        one_form(format, event.format.has_checksums(), event)
     }
 
     fn complete(&mut self, event: &SourceEvent<'_>, fed: &Fed) {
@@ -339,7 +351,12 @@ impl Run<'_> {
         let Some((format, bytes)) = &head.format else {
             return Err(CutError::NoFormat { file: event.on_disk.to_owned() });
         };
-        self.writer.file(&head.name, format, bytes, head.previous.as_deref())?;
+        let mut previous = None;
+        if let Some((bytes, has_checksum)) = &head.previous {
+            one_form(format, *has_checksum, event)?;
+            previous = Some(&bytes[..]);
+        }
+        self.writer.file(&head.name, format, bytes, previous)?;
         head.told = true;
         Ok(())
     }
@@ -403,4 +420,20 @@ impl Run<'_> {
             why,
         }
     }
+}
+
+/// What is written of a file ends in checksums as its format description says; `event` is where
+/// that was noticed.
+fn one_form(
+    format: &FormatDescription,
+    has_checksum: bool,
+    event: &SourceEvent<'_>,
+) -> Result<(), CutError> {
+    let (expected, found) = match (format.has_checksums(), has_checksum) {
+        (true, false) => ("events with checksums, as the file began", "events without"),
+        (false, true) => ("events without checksums, as the file began", "events with them"),
+        _ => return Ok(()),
+    };
+    let (kind, found) = (event.event.kind(), found.to_owned());
+    Err(event.corrupt(BodyError { kind, at: 0, expected, found }).into())
 }

@@ -65,6 +65,44 @@ Examples:
   primacy grants --server mariadb-10.11
   primacy grants --server mysql-9.7 --purpose manager --account primacy@10.0.0.%";
 
+pub(super) const BINLOG: &str = "\
+Examples:
+  primacy binlog show --transactions /var/lib/mysql/binlog.000007
+  primacy binlog diff /var/lib/mysql server:db2:3306
+  primacy binlog save --server db1:3306 --out /backup/db1 --follow
+  primacy binlog verify /backup/db1";
+
+pub(super) const BINLOG_SHOW: &str = "\
+Examples:
+  primacy binlog show binlog.000007 | less
+  primacy binlog show --transactions --table app.orders --since '2026-11-20 21:00:00' binlog.*
+  primacy binlog show --server db1:3306 --from binlog.000007:4
+  zcat binlog.000007.gz | primacy binlog show -";
+
+pub(super) const BINLOG_CUT: &str = "\
+Examples:
+  primacy binlog cut binlog.00000[78] --from binlog.000007:1154 --out saved
+  primacy binlog cut relay-bin.* --missing-from 0-1-100 --out saved
+  primacy binlog cut binlog.000007 --out - | mysqlbinlog -";
+
+pub(super) const BINLOG_DIFF: &str = "\
+Examples:
+  primacy binlog diff server:db1:3306 server:db2:3306
+  primacy binlog diff --transactions /var/lib/mysql server:db2:3306
+  primacy binlog diff '/backup/db1/binlog.*' /backup/db2";
+
+pub(super) const BINLOG_SAVE: &str = "\
+Examples:
+  primacy binlog save --server db1:3306 --out /backup/db1
+  primacy binlog save --server db1:3306 --out /backup/db1 --follow
+  primacy binlog save --server db9:3306 --user dump --password-env DUMP --out /backup/db9";
+
+pub(super) const BINLOG_VERIFY: &str = "\
+Examples:
+  primacy binlog verify /backup/db1
+  primacy binlog verify --json binlog.000007 | jq .files[].disorders
+  ssh db1 cat /var/lib/mysql/binlog.000007 | primacy binlog verify -";
+
 pub(super) const SANDBOX: &str = "\
 Examples:
   primacy sandbox up                              three servers called demo

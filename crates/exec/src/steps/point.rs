@@ -64,8 +64,10 @@ impl Course {
     }
 
     /// The course of a server that comes back after an operation has ended.
-    pub(crate) fn late(pair: Option<Pair>) -> Self {
-        Self { channel: None, onward: pair.map_or(Onward::Gtid, Onward::Pair) }
+    ///
+    /// `channel` is what it was before it was pointed to saved events, if it was.
+    pub(crate) fn late(pair: Option<Pair>, channel: Option<ChannelStatus>) -> Self {
+        Self { channel, onward: pair.map_or(Onward::Gtid, Onward::Pair) }
     }
 }
 

@@ -48,8 +48,13 @@ pub(crate) async fn read_the_disk(
     let numbering = if shared.by_place { Numbering::Places } else { Numbering::Gtids };
     let scratch = scratch(cluster, shared);
     let host = host.as_ref();
-    Some(primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK).await)
+    let patient = shared.began.elapsed() < LOST;
+    let read = primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK, patient);
+    Some(read.await)
 }
+
+/// A host that could not be asked for so long since the operation began is lost, not late.
+const LOST: Duration = Duration::from_secs(60);
 
 /// What was found, as a sentence.
 pub(crate) fn said_of_disk(found: &BinlogsOnDisk) -> String {

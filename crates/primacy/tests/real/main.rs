@@ -21,6 +21,7 @@ mod restraint;
 mod seen;
 mod semi_sync;
 mod switchover;
+mod tools;
 
 use std::time::Duration;
 

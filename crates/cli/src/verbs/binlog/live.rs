@@ -1,0 +1,166 @@
+//! A live server's binary logs, event by event over the replication protocol.
+
+use std::time::Duration;
+
+use primacy_binlog::event::EventKind;
+use primacy_binlog::{FormatDescription, RawEvent};
+use primacy_probe::Dialect;
+use primacy_replication::{
+    ReceiveError, Received, ReceivedEvent, Receiver, ReceiverOptions, StartAt,
+};
+use primacy_types::BinlogPosition;
+use primacy_wire::ConnectOptions;
+use uuid::Uuid;
+
+use super::login::{self, LIMIT};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// How often the server says that it has nothing more.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+/// A server that passes over many transactions before the first that is wanted says nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What came.
+pub(super) enum Came {
+    /// An event that stands in a file.
+    Event(ReceivedEvent),
+    /// Everything there is has come, for now.
+    UpToDate,
+}
+
+/// A stream of events.
+pub(super) struct Live {
+    receiver: Receiver,
+    /// The end of the binary log when it was asked; `None` if it was not told.
+    end: Option<BinlogPosition>,
+    format: Option<FormatDescription>,
+    /// What the last heartbeat said, if nothing came since.
+    beat: Option<BinlogPosition>,
+}
+
+impl Live {
+    /// Connects, and asks for events from `start` on.
+    pub(super) async fn connect(
+        login: &ConnectOptions,
+        server_id: Option<u32>,
+        start: &StartAt,
+    ) -> Result<Self, Failure> {
+        let end = end_of_log(login).await?;
+        Ok(Self { receiver: open(login, server_id, start).await?, end, format: None, beat: None })
+    }
+
+    /// The format of the events that come.
+    pub(super) fn format(&self) -> Option<&FormatDescription> {
+        self.format.as_ref()
+    }
+
+    /// The next event, or that the end that the log had at the beginning is reached. Without
+    /// the end, it is where the server stands still: MySQL also sends a heartbeat where it passed
+    /// over transactions.
+    pub(super) async fn next(&mut self, follow: bool) -> Result<Came, ReceiveError> {
+        loop {
+            let position = self.receiver.position();
+            if !follow && self.end.as_ref().is_some_and(|end| position >= *end) {
+                return Ok(Came::UpToDate);
+            }
+            match self.receiver.next().await? {
+                Received::Event(event) => {
+                    self.beat = None;
+                    if event.bytes.get(4) == Some(&EventKind::FORMAT_DESCRIPTION.0) {
+                        self.learn(&event.bytes);
+                    }
+                    return Ok(Came::Event(event));
+                }
+                Received::Format(bytes) => self.learn(&bytes),
+                Received::Heartbeat(at) => {
+                    let still = self.beat.as_ref() == Some(&at);
+                    let reached = self.end.as_ref().map_or(still, |end| at >= *end);
+                    self.beat = Some(at);
+                    if reached {
+                        return Ok(Came::UpToDate);
+                    }
+                }
+                Received::File(_) | Received::MadeUp(_) => {}
+            }
+        }
+    }
+
+    fn learn(&mut self, bytes: &[u8]) {
+        let event = RawEvent::new(bytes, 0).ok();
+        if let Some(format) = event.and_then(|event| FormatDescription::decode(&event).ok()) {
+            self.format = Some(format);
+        }
+    }
+}
+
+async fn open(
+    login: &ConnectOptions,
+    server_id: Option<u32>,
+    start: &StartAt,
+) -> Result<Receiver, Failure> {
+    let uuid = Uuid::new_v4();
+    // Above what people give their servers.
+    let random = 3_900_000_000 + uuid.as_fields().0 % 300_000_000;
+    let options = ReceiverOptions {
+        connect: login.clone(),
+        server_id: server_id.unwrap_or(random),
+        uuid,
+        report_host: "primacy-binlog".to_owned(),
+        report_port: 0,
+        heartbeat: HEARTBEAT,
+        silence: SILENCE,
+        semi_sync: false,
+        limit: LIMIT,
+    };
+    Receiver::connect(&options, start).await.map_err(failed)
+}
+
+/// The format description at the head of a file of the server.
+pub(super) async fn head_of(
+    login: &ConnectOptions,
+    server_id: Option<u32>,
+    file: &str,
+) -> Result<Vec<u8>, Failure> {
+    let start = StartAt::Position(BinlogPosition::new(file, 4));
+    let mut receiver = open(login, server_id, &start).await?;
+    loop {
+        if let Received::Event(event) = receiver.next().await.map_err(failed)? {
+            return Ok(event.bytes.to_vec());
+        }
+    }
+}
+
+/// The end of the server's log; `None` if the account may not ask.
+async fn end_of_log(login: &ConnectOptions) -> Result<Option<BinlogPosition>, Failure> {
+    let mut session = login::connect(login).await?;
+    let sql = Dialect::of(session.version()).binlog_status();
+    let rows = session.query(sql, LIMIT).await.ok();
+    session.close().await;
+    let row = rows.as_ref().and_then(|rows| rows.first());
+    Ok(row.and_then(|row| Some(BinlogPosition::new(row.at(0)?, row.at(1)?.parse().ok()?))))
+}
+
+/// Why there are no events (any more).
+pub(super) fn failed(error: ReceiveError) -> Failure {
+    match error {
+        ReceiveError::Wire(error) if error.code().is_some() => {
+            let failure = Failure::new(Exit::Refused, &error);
+            match error.code() {
+                Some(1045 | 1227) => failure.hint(
+                    "the account needs REPLICATION SLAVE; see: primacy grants --purpose replication",
+                ),
+                Some(1236) => failure.hint(
+                    "the server has no such place or transactions any more; see its SHOW BINARY \
+                     LOGS, or leave --from out",
+                ),
+                _ => failure,
+            }
+        }
+        ReceiveError::Wire(error) => login::refused(&error),
+        ReceiveError::Unfit { .. } | ReceiveError::Damaged { .. } => {
+            Failure::new(Exit::Refused, error)
+        }
+        other => Failure::new(Exit::Unreachable, other),
+    }
+}
