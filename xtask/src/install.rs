@@ -1,4 +1,5 @@
-//! Installing a database server where none is: Debian's packages, said before it is done.
+//! Installing what is missing, a database server or a compiler: Debian's packages, said before it
+//! is done.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -13,8 +14,9 @@ const PACKAGES: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 
 /// We may not install anything here.
 #[derive(Debug, thiserror::Error)]
-#[error("a database server is missing and was not installed. To do it:\n\n    {command}\n")]
+#[error("{what} is missing and was not installed. To do it:\n\n    {command}\n")]
 pub(crate) struct NeedsAPerson {
+    what: &'static str,
     command: String,
 }
 
@@ -42,15 +44,36 @@ pub(crate) fn has_server() -> bool {
 
 /// Installs Debian's MariaDB.
 pub(crate) fn packages() -> anyhow::Result<()> {
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
-    let command = command_line(&missing);
-    let by_hand = || NeedsAPerson { command: command.clone() };
-    if !Path::new("/usr/bin/apt-get").exists() {
+    if !has_apt() {
         bail!(
             "there is no MySQL or MariaDB server and no apt-get: install a server, or get one \
              with: cargo xtask servers mysql-9.7"
         );
     }
+    install("a database server", &PACKAGES)
+}
+
+/// Installs Debian's C++ compiler, if there is none.
+pub(crate) fn cpp_compiler() -> anyhow::Result<()> {
+    if quiet(&["c++", "--version"]) || std::env::var_os("CXX").is_some() {
+        return Ok(());
+    }
+    if !has_apt() {
+        bail!("there is no C++ compiler (c++) and no apt-get: install a compiler");
+    }
+    install("a C++ compiler", &["g++"])
+}
+
+fn has_apt() -> bool {
+    Path::new("/usr/bin/apt-get").exists()
+}
+
+/// Installs those of the packages that are missing.
+fn install(what: &'static str, packages: &[&str]) -> anyhow::Result<()> {
+    let missing: Vec<&str> =
+        packages.iter().copied().filter(|package| !is_installed(package)).collect();
+    let command = command_line(&missing);
+    let by_hand = || NeedsAPerson { what, command: command.clone() };
     let prefix: &[&str] = if rustix::process::geteuid().is_root() {
         &[]
     } else if quiet(&["sudo", "-n", "true"]) {
@@ -58,7 +81,7 @@ pub(crate) fn packages() -> anyhow::Result<()> {
     } else {
         return Err(by_hand().into());
     };
-    report(&format!("There is no database server. Installing {}:", missing.join(" and ")));
+    report(&format!("{what} is missing. Installing {}:", missing.join(" and ")));
     report(&format!("  {command}"));
     let apt = |words: &[&str]| {
         let mut all = prefix.to_vec();

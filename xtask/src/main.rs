@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod install;
 mod interrupt;
 mod lines;
@@ -36,6 +37,10 @@ enum Task {
     Bench(bench::Bench),
     /// Get the MySQL and MariaDB versions to try and test against.
     Servers(servers::Args),
+    /// Give the parsers bytes that nobody would send, guided by what these reach.
+    ///
+    /// Needs a C++ compiler (Debian's g++, installed if it may be) and crates.io.
+    Fuzz(fuzz::Args),
     /// Check that no Rust file is longer than one reads at a sitting.
     Lines,
 }
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Bench(what) => bench::run(&what),
         Task::Servers(args) => servers::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Lines => lines::run(),
     };
     done.unwrap_or_else(|error| {

@@ -39,6 +39,20 @@ pub(crate) fn has_cargo_command(name: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// The target folder, as cargo says.
+pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+    let mut command = cargo();
+    command.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
+    #[expect(clippy::disallowed_methods, reason = "cargo metadata reads files and ends")]
+    let output = command.output().context("cargo metadata was not started")?;
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    Ok(metadata.target_directory)
+}
+
 /// Builds `primacy` and returns where the program is. Cargo's progress goes to the terminal.
 pub(crate) fn build_primacy(profile: Profile) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]

@@ -110,7 +110,7 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
         }
     }
     let (passed, cases) = if nextest {
-        let file = target_dir()?.join(JUNIT);
+        let file = project::target_dir()?.join(JUNIT);
         let _ = std::fs::remove_file(&file);
         let passed = succeeds(&mut command)?;
         let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -131,18 +131,4 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
 fn succeeds(command: &mut Command) -> anyhow::Result<bool> {
     let status = command.status();
     Ok(status.with_context(|| format!("{:?} was not started", command.get_program()))?.success())
-}
-
-/// The target folder, as cargo says.
-fn target_dir() -> anyhow::Result<std::path::PathBuf> {
-    #[derive(serde::Deserialize)]
-    struct Metadata {
-        target_directory: std::path::PathBuf,
-    }
-    let mut command = project::cargo();
-    command.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
-    #[expect(clippy::disallowed_methods, reason = "cargo metadata reads files and ends")]
-    let output = command.output().context("cargo metadata was not started")?;
-    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
-    Ok(metadata.target_directory)
 }

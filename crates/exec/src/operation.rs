@@ -125,14 +125,15 @@ impl Operation<'_> {
             matches!(
                 (a, b),
                 (Step::Repoint { .. }, Step::Repoint { server, .. }) if *server != self.plan.old
-            ) || matches!(
-                (a, b),
-                (Step::Drain { .. }, Step::Drain { .. })
-                    | (Step::Rescue { .. }, Step::Rescue { .. })
-            )
+            ) || matches!((a, b), (Step::Drain { .. }, Step::Drain { .. }))
+                || matches!(
+                    (a, b),
+                    // What one server gets comes one after another.
+                    (Step::Rescue { server: a, .. }, Step::Rescue { server: b, .. }) if a != b
+                )
         };
-        let first = &self.plan.steps[index].step;
-        let more = self.plan.steps[index + 1..].iter().take_while(|s| alike(first, &s.step));
+        let pairs = self.plan.steps[index..].windows(2);
+        let more = pairs.take_while(|pair| alike(&pair[0].step, &pair[1].step));
         (1 + more.count()).min(TOGETHER)
     }
 

@@ -9,7 +9,7 @@ use primacy_plan::{
     managed_source,
 };
 use primacy_store::{Level, OperationRecord};
-use primacy_types::{Address, ClusterSnapshot};
+use primacy_types::{Address, ClusterSnapshot, GtidMode};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -394,7 +394,9 @@ fn moved_by_a_person(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Optio
     if !matches!(diagnosis, Diagnosis::SeveralWritable { .. } | Diagnosis::PrimaryDead { .. }) {
         return None;
     }
-    let promoted = facts.channel(&snapshot.policy.channel).is_none()
+    // Without GTID it cannot be told from a primary of long ago that was started first.
+    let promoted = facts.gtid_mode == GtidMode::On
+        && facts.channel(&snapshot.policy.channel).is_none()
         && snapshot.all_live().all(|(_, other)| facts.executed.covers(&other.executed));
     (promoted || descends_from(snapshot, recorded, one)).then(|| one.clone())
 }

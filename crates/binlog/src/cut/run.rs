@@ -305,12 +305,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The saved file has one head, so all its events end in a checksum or none does. Relay logs
-    /// that were put together from two sources, or from before and after a change of format, would
-    /// become a file that nobody can read.
+    /// The saved file has one head, and whoever reads it reads all its events so. Files that were
+    /// put together from two sources, or from before and after a change of format, would become
+    /// one that nobody can read, or that reads as other transactions.
     fn fits_its_head(&self, event: &SourceEvent<'_>) -> Result<(), CutError> {
         let format = self.head.as_ref().and_then(|head| head.format.as_ref());
         let Some((format, _)) = format else { return Ok(()) };
+        // Relay logs may not repeat the source's format description: then the replica's holds.
+        if !self.relay && !format.reads_like(event.format) {
+            return Err(two_formats(event, &event.format.server_version));
+        }
         one_form(format, event.format.has_checksums(), event)
     }
 
@@ -429,11 +433,15 @@ fn one_form(
     has_checksum: bool,
     event: &SourceEvent<'_>,
 ) -> Result<(), CutError> {
-    let (expected, found) = match (format.has_checksums(), has_checksum) {
-        (true, false) => ("events with checksums, as the file began", "events without"),
-        (false, true) => ("events without checksums, as the file began", "events with them"),
-        _ => return Ok(()),
-    };
+    match (format.has_checksums(), has_checksum) {
+        (true, false) => Err(two_formats(event, "events without checksums")),
+        (false, true) => Err(two_formats(event, "events with checksums")),
+        _ => Ok(()),
+    }
+}
+
+fn two_formats(event: &SourceEvent<'_>, found: &str) -> CutError {
     let (kind, found) = (event.event.kind(), found.to_owned());
-    Err(event.corrupt(BodyError { kind, at: 0, expected, found }).into())
+    let expected = "the format that the file began with";
+    event.corrupt(BodyError { kind, at: 0, expected, found }).into()
 }

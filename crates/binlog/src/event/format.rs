@@ -116,6 +116,13 @@ impl FormatDescription {
         matches!(self.checksum, ChecksumAlgorithm::Crc32)
     }
 
+    /// Whether events that are read by the one mean the same read by the other.
+    pub(crate) fn reads_like(&self, other: &Self) -> bool {
+        self.checksum == other.checksum
+            && self.server_version == other.server_version
+            && self.post_header_lengths == other.post_header_lengths
+    }
+
     /// Whether this event itself ends in a checksum.
     pub(crate) const fn knows_checksums(&self) -> bool {
         self.knows_checksums

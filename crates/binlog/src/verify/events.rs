@@ -149,7 +149,9 @@ impl Watcher {
         }
         let last = self.seen.last.entry(numberer).or_insert(number);
         *last = number.max(*last);
-        self.seen.all.add(gtid);
+        if !same {
+            self.seen.all.add(gtid);
+        }
     }
 
     fn note(&mut self, disorder: Disorder) {

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use primacy_binlog::{
-    Archive, CutError, CutFrom, CutReport, CutRequest, CutSource, CutUntil, ReadError, StartAt,
-    Thoroughness, cut, scan_files,
+    Archive, CutError, CutFrom, CutReport, CutRequest, CutSource, CutUntil, EventBody, ReadError,
+    Reader, StartAt, Thoroughness, cut, scan_files,
 };
 use primacy_types::{BinlogPosition, MySqlGtidSet, TransactionSet};
 
-use crate::fixtures::{by_original_name, relay_logs, restored, servers};
+use crate::fixtures::{by_original_name, fixture, relay_logs, restored, servers};
 
 fn from_position(file: &str, offset: u64) -> CutRequest {
     let from = CutFrom::Position(BinlogPosition::new(file, offset));
@@ -260,4 +260,60 @@ fn transactions_without_gtid_cannot_be_asked_for_by_gtid() {
     let request = missing(all.previous.unwrap());
     let (_kept, refused) = try_cut(&CutSource::Binlogs(paths), &request);
     assert!(matches!(refused, Err(CutError::Anonymous { .. })), "{refused:?}");
+}
+
+/// The head of a relay log without its transactions, then a file whose events have no checksums:
+/// found by fuzzing. One saved file cannot hold both, and was written nevertheless.
+#[test]
+fn what_would_become_a_file_of_two_formats_is_not_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = fs::read(fixture("mysql-9.7-gtid/relay/relay.000051")).unwrap();
+    let mut reader = Reader::new(&first[..], "it").unwrap();
+    let mut head = 0;
+    while let Some(event) = reader.next().unwrap().filter(|event| !event.kind().is_gtid()) {
+        head = event.end() as usize;
+    }
+    let files = [folder.path().join("relay.000001"), folder.path().join("relay.000002")];
+    fs::write(&files[0], &first[..head]).unwrap();
+    fs::copy(fixture("mysql-9.7-gtid/nochecksum.binlog"), &files[1]).unwrap();
+    let source = CutSource::RelayLogs { files: files.to_vec(), hint: None };
+    let has = {
+        let mut reader = Reader::open(&files[1]).unwrap();
+        let mut has = MySqlGtidSet::default();
+        while let Some((event, format)) = reader.next_in_format().unwrap() {
+            if let Ok(EventBody::PreviousGtids(previous)) = EventBody::decode(&event, format) {
+                has = previous.set;
+            }
+        }
+        has
+    };
+    let (_kept, report) = try_cut(&source, &missing(TransactionSet::MySql(has)));
+    let Err(CutError::Stopped { error, saved }) = report else {
+        panic!("it was saved: {report:?}");
+    };
+    let text = error.to_string();
+    assert!(text.contains("the format that the file began with"), "{text}");
+    assert_eq!(saved.manifest().transactions, 0);
+    Archive::open(saved.folder()).unwrap();
+}
+
+/// A binary log in which another server's format description comes again: found by fuzzing. By
+/// the one, statements without a GTID are transactions, and by the other they are not.
+#[test]
+fn a_second_format_in_a_file_ends_the_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = fs::read(fixture("mysql-5.6/nochecksum.binlog")).unwrap();
+    let mut both = fs::read(fixture("mysql-9.7/nochecksum.binlog")).unwrap();
+    both.extend_from_slice(&old[4..]);
+    let path = folder.path().join("binlog.000001");
+    fs::write(&path, both).unwrap();
+    let source = CutSource::Binlogs(vec![path]);
+    let (_kept, report) = try_cut(&source, &from_position("binlog.000001", 4));
+    let Err(CutError::Stopped { error, saved }) = report else {
+        panic!("it was saved: {report:?}");
+    };
+    let text = error.to_string();
+    assert!(text.contains("found 5.6.24"), "{text}");
+    assert!(saved.manifest().transactions > 0);
+    Archive::open(saved.folder()).unwrap();
 }

@@ -144,8 +144,18 @@ pub(crate) async fn put_back(
     let Some(channel) = &course.channel else { return Ok(()) };
     let source = channel.source.clone();
     if shared.by_place {
-        // It left its source where everybody did, or has not left it at all.
-        let left_at = shared.pair().map(|pair| pair.end).or_else(|| channel.applied.clone());
+        let at = || StepError::at(server, "looking at replication");
+        let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at())?;
+        let facts = look::facts(&mut link, limit).await.map_err(at())?;
+        let pair = shared.pair();
+        let left_at = match facts.channel(&cluster.policy.channel) {
+            // It stands in the old source's log, or in what was saved of it: that is its place.
+            Some(now) if pair.as_ref().is_none_or(|pair| now.source != pair.server) => {
+                now.applied.clone()
+            }
+            // It left its source where everybody did.
+            _ => pair.map(|pair| pair.end).or_else(|| channel.applied.clone()),
+        };
         course.onward = left_at.map_or(Onward::Gtid, Onward::Back);
     }
     point(cluster, server, &source, limit, &course).await?;

@@ -79,9 +79,9 @@ pub(crate) fn file_lines(verdict: &FileVerdict) -> String {
     let mut text = format!("{}: {said}", summary.file);
     if summary.kind == FileKind::Plain {
         text.push_str(&format!(
-            ", {} events, {} transactions{}",
-            summary.events,
-            summary.transactions,
+            ", {}, {}{}",
+            many(summary.events, "event"),
+            many(summary.transactions, "transaction"),
             if summary.gtids.is_empty() { String::new() } else { format!(", {}", summary.gtids) }
         ));
     }
@@ -96,6 +96,10 @@ pub(crate) fn file_lines(verdict: &FileVerdict) -> String {
         text.push_str(&format!("  {note}\n"));
     }
     text
+}
+
+fn many(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The last line, over all files.

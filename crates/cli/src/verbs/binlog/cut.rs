@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use primacy_binlog::event::EventKind;
-use primacy_binlog::index::{base_name, previous_name};
+use primacy_binlog::index::{base_name, next_name, number_of, previous_name};
 use primacy_binlog::{
     Archive, ArchiveError, CutError, CutFrom, CutReport, CutRequest, CutSource, CutUntil,
     FileSummary, Reader, SourceHint, StartAt, Thoroughness, cut, relay, scan,
@@ -92,7 +92,25 @@ fn files(printer: &mut Printer, args: &CutLogs, spool: &Spool) -> Result<Vec<Pat
             Input::Stdin => files.push(stdin(args, spool)?),
         }
     }
+    for pair in files.windows(2) {
+        if let [before, after] = pair {
+            follows(before, after)?;
+        }
+    }
     Ok(files)
+}
+
+/// What is cut out of files between which one is missing would have a hole.
+fn follows(before: &Path, after: &Path) -> Result<(), Failure> {
+    let (before, after) = (base_name(before), base_name(after));
+    match (next_name(&before), number_of(&after)) {
+        (Some(next), Some(_)) if next != after => {
+            let message = format!("{after} does not follow {before}: {next} is missing between");
+            Err(Failure::new(Exit::Refused, message)
+                .hint("name the files of one server, oldest first, and all between them"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Standard input under the name that its file had, as far as it can be known: positions are told

@@ -48,6 +48,10 @@ struct SideJson<'a> {
 }
 
 pub(super) async fn run(global: &Global, printer: &mut Printer, args: &DiffLogs) -> Outcome {
+    if args.transactions && printer.wants_json() {
+        return Err(Failure::usage("--transactions is for people: it has no --json")
+            .hint("list them with: primacy binlog show --transactions --json --gtid SET FILE"));
+    }
     let a = Box::pin(ask(global, args, &args.a)).await?;
     let b = Box::pin(ask(global, args, &args.b)).await?;
     comparable(&a, &b)?;
@@ -76,7 +80,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: &DiffLogs)
             };
             printer.data(&format!("only {}: {count}\n  {}\n", mine.name, only.text))?;
         }
-        if args.transactions && !printer.wants_json() {
+        if args.transactions {
             Box::pin(show(global, printer, args, mine, other, only)).await?;
         }
     }
