@@ -1,0 +1,46 @@
+//! What strangers' bytes reach, one function a target: each takes any bytes, gives them to
+//! Primacy's parsers and checks what those promise beyond not to panic. The programs in
+//! `targets/` only call [`run`].
+//!
+//! Not here: how the targets are built and run, and for how long (`cargo xtask fuzz`).
+
+#![forbid(unsafe_code)]
+
+mod archive;
+mod binlog;
+mod client;
+mod cut;
+mod gtid;
+mod index;
+mod input;
+mod login;
+mod memory;
+mod payload;
+mod relay;
+mod request;
+mod wire;
+
+/// A target: what is done with the bytes.
+type Target = fn(&[u8]);
+
+/// The targets by name.
+const TARGETS: [(&str, Target); 11] = [
+    ("binlog_reader", binlog::target),
+    ("binlog_relay", relay::target),
+    ("binlog_cut", cut::target),
+    ("binlog_archive", archive::target),
+    ("binlog_index", index::target),
+    ("transaction_payload", payload::target),
+    ("wire_frame", wire::target),
+    ("wire_client", client::target),
+    ("wire_login", login::target),
+    ("replication_request", request::target),
+    ("gtid_text", gtid::target),
+];
+
+/// Runs a target once, within the memory that its input entitles it to.
+pub fn run(name: &str, bytes: &[u8]) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    let (_, target) = target.expect("a target of this name");
+    memory::limited(bytes.len(), || target(bytes));
+}
