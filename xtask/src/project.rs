@@ -32,6 +32,11 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Whether this is a run of CI, which passes over nothing.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
 /// Whether `cargo NAME` is installed.
 pub(crate) fn has_cargo_command(name: &str) -> bool {
     let mut command = cargo();

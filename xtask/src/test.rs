@@ -36,7 +36,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
-    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+    let in_ci = project::in_ci();
     let names: Vec<&str> =
         if args.matrix { CATALOGUE.iter().map(|e| e.name).collect() } else { SHORT.to_vec() };
     report(&format!("Testing with {}.", names.join(", ")));
