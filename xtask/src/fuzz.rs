@@ -88,8 +88,9 @@ async fn fuzz(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let outcomes = run_all(&targets, args).await?;
     if args.store {
+        let budget = STORED_LIMIT / build::targets()?.len().max(1) as u64;
         for target in &targets {
-            target.store().await?;
+            target.store(budget).await?;
         }
         check_size()?;
     }

@@ -48,6 +48,18 @@ pub enum StepError {
         /// The limit.
         limit: Millis,
     },
+    /// Too few replicas came to acknowledge to a new primary.
+    #[error("{server}: {what} ({limit} passed)")]
+    NotAttached {
+        /// The new primary.
+        server: Address,
+        /// What is missing, with the reasons of those that failed.
+        what: String,
+        /// Those that failed.
+        failed: Vec<Address>,
+        /// The limit.
+        limit: Millis,
+    },
     /// The server is in a state in which the step cannot be done.
     #[error("{server}: {why}")]
     Impossible {
@@ -91,6 +103,7 @@ impl StepError {
             | Self::Host { server, .. }
             | Self::Rescue { server, .. }
             | Self::Stalled { server, .. }
+            | Self::NotAttached { server, .. }
             | Self::Impossible { server, .. } => Some(server),
             Self::Store(_) | Self::Lock(_) => None,
         }

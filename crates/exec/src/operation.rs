@@ -8,27 +8,22 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use primacy_plan::{
-    FailoverRequest, OperationKind, Plan, PlannedStep, Reason, Refusal, Stage, Step, diagnose,
-    has_everything, plan_failover, violations,
-};
+use primacy_plan::{FailoverRequest, OperationKind, Plan, PlannedStep, Step, violations};
 use primacy_store::{Level, Outcome, StepState};
-use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, Moment};
+use primacy_types::{BinlogsOnDisk, ClusterSnapshot, Moment};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::error::{OperationError, StepError};
-use crate::journal::{Begun, Journal, record_primary};
+use crate::failure::Next;
+use crate::journal::{Begun, Journal};
+use crate::measure::Rounds;
 use crate::request::{Report, Request};
 use crate::shared::Shared;
 use crate::{Cluster, LastSeen, failpoint, steps, undo};
 
 /// How long to wait before trying again what could not be done after the point of no return.
-const RETRY: Duration = Duration::from_millis(500);
-
-/// How often a step after the point of no return is tried before the operation is left to be
-/// resumed (a switchover) or another winner is looked for (a failover).
-const TRIES: u32 = 3;
+pub(crate) const RETRY: Duration = Duration::from_millis(500);
 
 /// So many servers are repointed or drained at the same time.
 const TOGETHER: usize = 16;
@@ -53,6 +48,10 @@ pub(crate) struct Operation<'c> {
     pub(crate) shared: Shared,
     /// What the old primary's disk was found to hold.
     pub(crate) on_disk: Option<BinlogsOnDisk>,
+    /// The old primary is fenced and kept so.
+    pub(crate) fenced: bool,
+    /// When a held failover asks those again that failed.
+    pub(crate) rounds: Rounds,
 }
 
 /// What whoever began an operation gives it.
@@ -70,13 +69,6 @@ impl From<watch::Receiver<Option<FailoverRequest>>> for Control {
     }
 }
 
-/// What to do after a step has failed.
-enum Next {
-    Again,
-    PlanAgain,
-    GoOn,
-}
-
 impl Operation<'_> {
     /// Runs the plan from step `from` of the current generation to its end.
     pub(crate) async fn drive(mut self, from: usize) -> Result<Report, OperationError> {
@@ -92,6 +84,9 @@ impl Operation<'_> {
                 self.measure(index, &planned).await?;
                 index = 0;
                 continue;
+            }
+            if matches!(planned.step, Step::RecordEpoch { .. }) {
+                self.give_up_if_it_came_back().await?;
             }
             let group = self.group(index);
             let failed = self.run(index, group).await?;
@@ -232,6 +227,9 @@ impl Operation<'_> {
         for begun in known.filter(|b| b.generation == generation && b.index == at) {
             begun.done = true;
         }
+        if matches!(planned.step, Step::Fence { rung: Some(_), .. }) {
+            self.fenced = true;
+        }
         if matches!(planned.step, Step::OpenWrites { .. }) {
             self.opened = Some(self.cluster.clock.now());
             self.control.permit = None;
@@ -241,216 +239,9 @@ impl Operation<'_> {
         }
     }
 
-    async fn after_failure(
-        &mut self,
-        at: usize,
-        error: StepError,
-        tries: u32,
-    ) -> Result<Next, OperationError> {
-        let step = self.plan.steps[at].step.clone();
-        if self.opened.is_some() || matches!(step, Step::Route { .. }) {
-            // Writes are served; what is left is reported and repaired later.
-            self.left.push(format!("{}: {error}", step.sentence()));
-            return Ok(Next::GoOn);
-        }
-        if matches!(error, StepError::Store(_) | StepError::Lock(_)) {
-            // Nothing is done without the journal and the lock; nobody else is at fault.
-            self.fail_or_wait(error).await?;
-            return Ok(Next::Again);
-        }
-        if self.plan.kind != OperationKind::Failover {
-            if !self.past_no_return {
-                return Err(self.back_out(error).await);
-            }
-            if tries >= TRIES {
-                return Err(self.give_back(error).await);
-            }
-            tokio::time::sleep(RETRY).await;
-            return Ok(Next::Again);
-        }
-        match step {
-            Step::Fence { .. } => self.fence_failed(error, tries).await,
-            // A replica that cannot be asked to stop receiving is measured as unreachable next.
-            Step::SealReceivers { .. } => Ok(Next::GoOn),
-            Step::OpenWrites { server, .. } | Step::RecordEpoch { server, .. } if tries < TRIES => {
-                self.tell(Level::Warning, format!("trying {server} again: {error}"));
-                tokio::time::sleep(RETRY).await;
-                Ok(Next::Again)
-            }
-            Step::OpenWrites { server, .. } => {
-                // It may have been opened although the answer never came: close it for good
-                // before anybody else is opened.
-                steps::make_sure_it_is_closed(self.cluster, &server).await.map_err(|worse| {
-                    OperationError::HalfWay { error: Box::new(error), undo: worse.to_string() }
-                })?;
-                self.exclude(server);
-                Ok(Next::PlanAgain)
-            }
-            // Files that could not be used are no fault of a winner whose relay logs they are.
-            Step::Save { from, .. } => {
-                self.avoid(from.server().clone());
-                Ok(Next::PlanAgain)
-            }
-            _ => {
-                let culprit = error.server().unwrap_or(&self.plan.winner).clone();
-                self.exclude(culprit);
-                Ok(Next::PlanAgain)
-            }
-        }
-    }
-
-    /// The winner is not tried again in this round; another server that failed was to give
-    /// something, and is not asked again.
-    fn exclude(&mut self, server: Address) {
-        if server != self.plan.winner {
-            return self.avoid(server);
-        }
-        if let Request::Failover(request) = &mut self.request
-            && !request.excluded.contains(&server)
-        {
-            request.excluded.push(server);
-        }
-    }
-
-    /// The server is not asked again in this round to give what it holds.
-    fn avoid(&mut self, server: Address) {
-        if let Request::Failover(request) = &mut self.request
-            && !request.failed_donors.contains(&server)
-        {
-            request.failed_donors.push(server);
-        }
-    }
-
-    /// The fence did not hold. If the primary serves again there is nothing to fail over; else it
-    /// is tried again, for one writer is worth waiting for.
-    async fn fence_failed(&mut self, error: StepError, tries: u32) -> Result<Next, OperationError> {
-        let snapshot = self.look().await;
-        if diagnose(&snapshot).is_serving() {
-            return Err(self.back_out(error).await);
-        }
-        if tries.is_multiple_of(10) || tries == 1 {
-            self.tell(
-                Level::Alarm,
-                format!("{error}; nothing is promoted while the old primary is not fenced"),
-            );
-        }
-        tokio::time::sleep(RETRY).await;
-        Ok(Next::Again)
-    }
-
-    /// Looks at all servers and plans the rest of the failover from what is seen; stays here,
-    /// held, for as long as no plan is possible.
-    async fn measure(&mut self, index: usize, planned: &PlannedStep) -> Result<(), OperationError> {
-        failpoint::hit("before", "measure");
-        let generation = self.generation;
-        self.journal.begin_steps(&[(generation, index, planned, Value::Null)]).await?;
-        let mut told: Option<Refusal> = None;
-        loop {
-            self.read_the_disk().await;
-            let snapshot = self.look().await;
-            self.give_up_if_the_primary_serves(&snapshot).await?;
-            self.take_amendments();
-            let Request::Failover(request) = &self.request else { return Ok(()) };
-            let diagnosis = diagnose(&snapshot);
-            let planned_again = if snapshot.paused && !request.by_person {
-                Err(paused())
-            } else {
-                plan_failover(&snapshot, &diagnosis, request, Stage::AfterSeal)
-            };
-            match planned_again {
-                Ok(plan) => {
-                    check(&snapshot, &plan, &self.request)?;
-                    if told.is_some() {
-                        // While it was held the old primary was free to come back.
-                        self.fence_again().await?;
-                    }
-                    self.generation += 1;
-                    self.journal.set_plan(self.generation, &self.request, &plan).await?;
-                    self.journal.note(generation, index, planned, StepState::Done, Value::Null);
-                    self.tell(Level::Info, format!("{} wins", plan.winner));
-                    for note in &plan.notes {
-                        self.tell(Level::Notice, note.clone());
-                    }
-                    self.plan = plan;
-                    failpoint::hit("after", "measure");
-                    return Ok(());
-                }
-                Err(refusal) => {
-                    if told.as_ref() != Some(&refusal) {
-                        self.tell(Level::Alarm, format!("HELD: {refusal}"));
-                        told = Some(refusal);
-                    }
-                    // A person may bring the old primary back, which may be what is waited for,
-                    // and other clusters may fail over meanwhile.
-                    self.release_fence().await;
-                    self.control.permit = None;
-                    // Every candidate may be tried again in the next round.
-                    if let Request::Failover(request) = &mut self.request {
-                        request.excluded.clear();
-                        request.failed_donors.clear();
-                    }
-                    let amendments = &mut self.control.amendments;
-                    let changed = tokio::time::timeout(RETRY, amendments.changed()).await;
-                    if matches!(changed, Ok(Ok(()))) {
-                        // Waiting for it has marked it as seen; it is taken in the next turn.
-                        amendments.mark_changed();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Before the new epoch is on record a failover can still be given up, and is, when the old
-    /// primary accepts writes: it was not dead, or a person brought it back.
-    async fn give_up_if_the_primary_serves(
-        &mut self,
-        snapshot: &ClusterSnapshot,
-    ) -> Result<(), OperationError> {
-        let Some(facts) = snapshot.live(&self.plan.old) else { return Ok(()) };
-        if !facts.writable() && !has_everything(snapshot, &self.plan.old) {
-            return Ok(());
-        }
-        let why = StepError::impossible(&self.plan.old, "it is back with everything");
-        Err(self.back_out(why).await)
-    }
-
-    fn take_amendments(&mut self) {
-        if !self.control.amendments.has_changed().unwrap_or(false) {
-            return;
-        }
-        let amendment = self.control.amendments.borrow_and_update().clone();
-        if let (Some(amended), Request::Failover(request)) = (amendment, &mut self.request) {
-            *request = amended;
-            self.tell(Level::Notice, "a person changed the request of this failover".to_owned());
-        }
-    }
-
-    /// A switchover cannot be finished with its winner: once that is surely closed, the old
-    /// primary, which holds everything, gets the role back in an epoch of its own.
-    async fn give_back(&mut self, error: StepError) -> OperationError {
-        if self.plan.kind != OperationKind::Switchover {
-            return OperationError::Unfinished { error: Box::new(error) };
-        }
-        let (old, winner) = (self.plan.old.clone(), self.plan.winner.clone());
-        if let Err(worse) = steps::make_sure_it_is_closed(self.cluster, &winner).await {
-            self.tell(Level::Alarm, format!("{error}; and {worse}: nobody is opened"));
-            return OperationError::Unfinished { error: Box::new(error) };
-        }
-        let epoch = self.plan.epoch.next();
-        if let Err(store) = record_primary(self.cluster, &old, epoch).await {
-            return store.into();
-        }
-        self.cluster.leases.revoke_below(&self.cluster.name, epoch).await;
-        self.tell(
-            Level::Alarm,
-            format!("{error}; the role is given back to {old} in epoch {epoch}"),
-        );
-        self.back_out(error).await
-    }
-
     /// The lock does not permit to go on: before the point of no return that ends the operation,
     /// after it the operation waits.
-    async fn fail_or_wait(&mut self, error: StepError) -> Result<(), OperationError> {
+    pub(crate) async fn fail_or_wait(&mut self, error: StepError) -> Result<(), OperationError> {
         if !self.past_no_return {
             return Err(self.back_out(error).await);
         }
@@ -488,6 +279,7 @@ impl Operation<'_> {
         };
         let level = if outcome == Outcome::BackedOut { Level::Warning } else { Level::Alarm };
         self.tell(level, sentence.clone());
+        steps::forget_copies(self.cluster, &self.shared).await;
         if let Err(error) = self.journal.finish(outcome, sentence).await {
             return error.into();
         }
@@ -516,6 +308,7 @@ impl Operation<'_> {
             self.tell(Level::Warning, format!("left to be repaired: {left}"));
         }
         self.release_fence().await;
+        steps::forget_copies(self.cluster, &self.shared).await;
         self.journal.finish(Outcome::Done, sentence.clone()).await?;
         self.cluster.chronicle.flush().await;
         Ok(Report {
@@ -533,12 +326,6 @@ impl Operation<'_> {
         let id = Some(&self.journal.id);
         self.cluster.chronicle.tell(&self.cluster.name, id, level, text);
     }
-}
-
-/// A person paused the cluster in the middle of an automatic failover.
-fn paused() -> Refusal {
-    let reasons = vec![Reason::new("the cluster is paused", "primacy resume lets it go on")];
-    Refusal { kind: OperationKind::Failover, reasons, held: true, judged: Vec::new() }
 }
 
 /// The second pair of eyes: a plan that would break a promise is not run.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use primacy_plan::{Origin, Plan, Step};
@@ -52,8 +52,6 @@ pub(crate) struct Shared {
     pub(crate) began: Instant,
     known: Mutex<Known>,
     sources: Sources,
-    /// The operation has ended: what is found out now is not put on record any more.
-    ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +61,8 @@ struct Known {
     channels: BTreeMap<String, ChannelStatus>,
     /// What was saved, by the words for where it comes from.
     saved: BTreeMap<String, Kept>,
+    /// Where the old primary's binary logs on disk end, as this process has read them.
+    disk_length: Option<BinlogPosition>,
 }
 
 /// Events that were saved.
@@ -74,23 +74,27 @@ pub(crate) struct Kept {
     pub(crate) since: TransactionSet,
     /// Its folder.
     pub(crate) folder: PathBuf,
+    /// How far the files went when it was cut, if that is known: what was cut from shorter ones is
+    /// not used for longer ones.
+    #[serde(default)]
+    pub(crate) length: Option<BinlogPosition>,
 }
 
-/// The sources that serve what was saved, by what it is and at which of our addresses.
-type Sources = AsyncMutex<BTreeMap<(Origin, IpAddr), Arc<Served>>>;
+/// The sources that serve what was saved, by its folder and at which of our addresses.
+type Sources = AsyncMutex<BTreeMap<(PathBuf, IpAddr), Arc<Served>>>;
 
 impl Shared {
     /// For an operation that begins.
     pub(crate) fn new(store: &Store, id: OperationId, plan: &Plan) -> Self {
         let pairs = |s: &primacy_plan::PlannedStep| matches!(s.step, Step::PairPositions { .. });
         let by_place = plan.steps.iter().any(pairs);
-        Self::of(store, id, by_place, false)
+        Self::of(store, id, by_place)
     }
 
-    fn of(store: &Store, id: OperationId, by_place: bool, ended: bool) -> Self {
+    fn of(store: &Store, id: OperationId, by_place: bool) -> Self {
         let store = store.clone();
         let (known, sources) = (Mutex::default(), Sources::default());
-        Self { store, id, by_place, began: Instant::now(), known, sources, ended }
+        Self { store, id, by_place, began: Instant::now(), known, sources }
     }
 
     /// Reads what the operation has kept before a restart.
@@ -98,7 +102,7 @@ impl Shared {
         let pair = self.read(PAIR).await?;
         let channels = self.read(CHANNELS).await?.unwrap_or_default();
         let saved = self.read(SAVED).await?.unwrap_or_default();
-        *self.known() = Known { pair, channels, saved };
+        *self.known() = Known { pair, channels, saved, disk_length: None };
         Ok(())
     }
 
@@ -109,9 +113,6 @@ impl Shared {
     }
 
     async fn keep(&self, key: &'static str, value: &impl Serialize) -> Result<(), StoreError> {
-        if self.ended {
-            return Ok(());
-        }
         let (store, id) = (self.store.clone(), self.id.clone());
         let value = serde_json::to_value(value).unwrap_or_default();
         blocking(move || store.set_data(&id, key, &value)).await
@@ -168,6 +169,21 @@ impl Shared {
         self.known().saved.get(&from.to_string()).cloned()
     }
 
+    /// What was saved of these files cannot be used.
+    pub(crate) fn forget_saved(&self, from: &Origin) {
+        self.known().saved.remove(&from.to_string());
+    }
+
+    /// Where the old primary's binary logs on disk end; `None` if they were not read.
+    pub(crate) fn disk_length(&self) -> Option<BinlogPosition> {
+        self.known().disk_length.clone()
+    }
+
+    /// Notes where the old primary's binary logs on disk end.
+    pub(crate) fn set_disk_length(&self, length: Option<BinlogPosition>) {
+        self.known().disk_length = length;
+    }
+
     /// Puts on record what was saved.
     pub(crate) async fn set_saved(&self, from: &Origin, kept: Kept) -> Result<(), StoreError> {
         let all = {
@@ -178,20 +194,21 @@ impl Shared {
         self.keep(SAVED, &all).await
     }
 
-    /// The source that serves what was saved of these files at this address of ours; started if
+    /// The source that serves what was saved in this folder at this address of ours; started if
     /// there is none.
     pub(crate) async fn served(
         &self,
-        from: &Origin,
+        folder: &Path,
         at: IpAddr,
         start: impl Future<Output = Result<Served, RescueError>>,
     ) -> Result<Arc<Served>, RescueError> {
         let mut sources = self.sources.lock().await;
-        if let Some(running) = sources.get(&(from.clone(), at)) {
+        let which = (folder.to_owned(), at);
+        if let Some(running) = sources.get(&which) {
             return Ok(Arc::clone(running));
         }
         let started = Arc::new(start.await?);
-        sources.insert((from.clone(), at), Arc::clone(&started));
+        sources.insert(which, Arc::clone(&started));
         Ok(started)
     }
 
@@ -208,20 +225,43 @@ pub(crate) async fn of_earlier(
     source: &Address,
     primary: &Address,
 ) -> Result<Option<Shared>, StoreError> {
-    let (store, name) = (cluster.store.clone(), cluster.name.clone());
     let (source, primary) = (source.clone(), primary.clone());
+    newest(cluster, true, PAIR, move |pair: &Pair| pair.server == primary && pair.source == source)
+        .await
+}
+
+/// What the last operation has put on record that pointed `server` to saved events: its channel as
+/// it was before.
+pub(crate) async fn channel_before_a_rescue(
+    cluster: &Cluster,
+    server: &Address,
+) -> Result<Option<ChannelStatus>, StoreError> {
+    let name = server.to_string();
+    let noted = move |known: &BTreeMap<String, ChannelStatus>| known.contains_key(&name);
+    let shared = newest(cluster, false, CHANNELS, noted).await?;
+    Ok(shared.and_then(|shared| shared.noted_channel(server)))
+}
+
+/// The newest operation of the cluster whose data under this key is what is looked for.
+async fn newest<T: DeserializeOwned>(
+    cluster: &Cluster,
+    by_place: bool,
+    key: &'static str,
+    is_it: impl Fn(&T) -> bool + Send + 'static,
+) -> Result<Option<Shared>, StoreError> {
+    let (store, name) = (cluster.store.clone(), cluster.name.clone());
     let found = blocking(move || {
         for operation in store.operations(Some(&name), REMEMBERED)? {
-            let pair = store.data(&operation.id, PAIR)?;
-            let pair: Option<Pair> = pair.and_then(|v| serde_json::from_value(v).ok());
-            if pair.is_some_and(|p| p.server == primary && p.source == source) {
+            let value = store.data(&operation.id, key)?;
+            let value: Option<T> = value.and_then(|v| serde_json::from_value(v).ok());
+            if value.is_some_and(|value| is_it(&value)) {
                 return Ok(Some(operation.id));
             }
         }
         Ok(None)
     });
     let Some(id) = found.await? else { return Ok(None) };
-    let shared = Shared::of(&cluster.store, id, true, true);
+    let shared = Shared::of(&cluster.store, id, by_place);
     shared.read_back().await?;
     Ok(Some(shared))
 }

@@ -11,9 +11,10 @@ use primacy_types::{Address, ChannelStatus, ClusterSnapshot};
 use crate::error::{OperationError, StepError};
 use crate::hindrances::look_for_hindrances;
 use crate::journal::Journal;
+use crate::measure::Rounds;
 use crate::operation::{Control, Operation, check};
 use crate::request::{Report, Request};
-use crate::shared::{Pair, Shared, of_earlier};
+use crate::shared::{Pair, Shared, channel_before_a_rescue, of_earlier};
 use crate::steps::{self, Course, point};
 use crate::{Cluster, LastSeen};
 
@@ -73,6 +74,8 @@ pub async fn start(
         cluster,
         shared,
         on_disk: None,
+        fenced: false,
+        rounds: Rounds::default(),
         journal,
         request,
         plan,
@@ -140,6 +143,8 @@ pub async fn resume(
         cluster,
         shared,
         on_disk: None,
+        fenced: false,
+        rounds: Rounds::default(),
         journal,
         request: page.request,
         plan: page.plan,
@@ -170,12 +175,20 @@ pub async fn resume(
         if operation.opened.is_none() {
             operation.fence_again().await?;
         }
+        // Nothing was promised yet, and while nobody looked the old primary may have been started
+        // and have written more: the rest is planned from what is there now.
+        if generation > 1 && !operation.is_recorded() {
+            let measure = steps::measure(&operation.plan);
+            operation.measure(next, &measure).await?;
+            return Box::pin(operation.drive(0)).await;
+        }
     }
     Box::pin(operation.drive(next)).await
 }
 
-/// Points a replica that still follows a former primary to the current one. Nothing it received
-/// is dropped; a replica with transactions of its own is left alone.
+/// Points a replica that still follows a former primary, or saved events that are served no more, to
+/// the current primary. Nothing it received is dropped; a replica with transactions of its own is
+/// left alone.
 ///
 /// # Errors
 /// Why it stays as it is.
@@ -205,14 +218,36 @@ pub async fn repoint_stray(
         ));
     }
     let limit = cluster.policy.timing.repoint_limit;
-    let pair = match primacy_plan::managed_source(snapshot, server) {
+    let before = match is_left_at_a_rescue(snapshot, server) {
+        true => channel_before_a_rescue(cluster, server).await?,
+        false => None,
+    };
+    let stands_in = match &before {
+        Some(channel) => primacy_plan::source_of(snapshot, channel),
+        None => primacy_plan::managed_source(snapshot, server),
+    };
+    let pair = match stands_in {
         Some(source) if replicates_by_place(snapshot, server) => {
             Some(bring_to_the_pair(cluster, server, &source, primary).await?)
+        }
+        None if replicates_by_place(snapshot, server) => {
+            let why = "it is not on record in whose binary log it stands";
+            return Err(StepError::impossible(server, why));
         }
         _ => None,
     };
     let (pair, channel) = pair.unzip();
-    point(cluster, server, primary, limit, &Course::late(pair, channel.flatten())).await
+    let course = Course::late(pair, channel.flatten().or(before));
+    point(cluster, server, primary, limit, &course).await
+}
+
+/// Whether a server still points to saved events that are served no more: it could not be reached
+/// when the operation that gave them ended.
+pub fn is_left_at_a_rescue(snapshot: &ClusterSnapshot, server: &Address) -> bool {
+    snapshot.live_channel(server).is_some_and(|channel| {
+        channel.user.starts_with(primacy_rescue::ACCOUNT_PREFIX)
+            && primacy_plan::source_of(snapshot, channel).is_none()
+    })
 }
 
 /// Where a replica by file and position goes on at the primary: only the operation that made it
@@ -280,15 +315,22 @@ impl Operation<'_> {
         };
         let noted = self.begun.iter().find(|b| b.generation == 1 && b.index == index);
         let noted = noted.map(|b| b.detail.clone()).unwrap_or_default();
-        let fenced = steps::perform(self.cluster, &first.plan, planned, &noted, &self.shared).await;
-        fenced.map(|said| self.tell(Level::Info, said)).map_err(|error| {
-            self.tell(Level::Alarm, error.to_string());
-            OperationError::Unfinished { error: Box::new(error) }
-        })
+        match steps::perform(self.cluster, &first.plan, planned, &noted, &self.shared).await {
+            Ok(said) => {
+                self.fenced = matches!(planned.step, Step::Fence { rung: Some(_), .. });
+                self.tell(Level::Info, said);
+                Ok(())
+            }
+            Err(error) => {
+                self.tell(Level::Alarm, error.to_string());
+                Err(OperationError::Unfinished { error: Box::new(error) })
+            }
+        }
     }
 
     /// Lets the fenced server be started again: it comes back read-only or is set so on sight.
-    pub(crate) async fn release_fence(&self) {
+    pub(crate) async fn release_fence(&mut self) {
+        self.fenced = false;
         if self.plan.kind == OperationKind::Failover
             && let Err(error) = steps::release(self.cluster, &self.plan.old).await
         {

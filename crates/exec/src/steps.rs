@@ -26,10 +26,10 @@ use crate::error::StepError;
 use crate::shared::Shared;
 
 pub(crate) use block::reopen;
-pub(crate) use fence::{close_by_sql, make_sure_it_is_closed, release};
+pub(crate) use fence::{accepts_writes, close_by_sql, make_sure_it_is_closed, release};
 pub(crate) use point::{Course, point, put_back};
 pub(crate) use receivers::start_receivers;
-pub(crate) use rescue::{read_the_disk, rescue_late, said_of_disk};
+pub(crate) use rescue::{forget_copies, read_the_disk, rescue_late, said_of_disk};
 pub(crate) use semi_sync::restore as restore_semi_sync;
 
 /// How often a state that is waited for is looked at.

@@ -26,14 +26,19 @@ impl Operation<'_> {
         }
         if let Some(old) = snapshot.servers.get_mut(&self.plan.old) {
             old.on_disk.clone_from(&self.on_disk);
+            old.fenced = self.fenced;
         }
         snapshot
     }
 
     /// Reads what the old primary's binary logs hold, where its files can be reached. What was read
-    /// once stays so: the server is fenced.
+    /// once stays so while the server is closed.
     pub(crate) async fn read_the_disk(&mut self) {
-        if matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
+        let closed = self.fenced || {
+            let seen = self.cluster.eyes.remembered();
+            seen.server(&self.plan.old).is_some_and(primacy_types::ServerObservation::is_closed)
+        };
+        if closed && matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
             return;
         }
         let found = steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await;
@@ -42,6 +47,10 @@ impl Operation<'_> {
         {
             self.tell(Level::Info, format!("{}: {sentence}", self.plan.old));
         }
+        self.shared.set_disk_length(match &found {
+            Some(BinlogsOnDisk::Read { length, .. }) => Some(length.clone()),
+            _ => None,
+        });
         self.on_disk = found;
     }
 }

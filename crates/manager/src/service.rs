@@ -146,6 +146,7 @@ pub(crate) fn failover_request(order: FailoverOrder) -> Result<FailoverRequest, 
         by_person: true,
         excluded: Vec::new(),
         failed_donors: Vec::new(),
+        failed_receivers: Vec::new(),
     })
 }
 

@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use primacy_exec::{Control, OperationError, Report, Request, repoint_stray, resume, start};
+use primacy_exec::{
+    Control, OperationError, Report, Request, is_left_at_a_rescue, repoint_stray, resume, start,
+};
 use primacy_plan::{
-    Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose, errant_of,
+    Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose, errant_of, is_fed_by,
     managed_source,
 };
 use primacy_store::{Level, OperationRecord};
@@ -351,7 +353,9 @@ impl Supervisor {
             let (level, text) = match repaired {
                 Ok(_) => (
                     Level::Notice,
-                    format!("{server} followed a former primary; it replicates from {primary} now"),
+                    format!(
+                        "{server} followed no primary any more; it replicates from {primary} now"
+                    ),
                 ),
                 Err(error) => (Level::Warning, format!("{server} was not repointed: {error}")),
             };
@@ -367,15 +371,16 @@ impl Supervisor {
     }
 }
 
-/// A replica with a running past that follows a server of the cluster which is not (below) the
-/// primary, and has nothing of its own.
+/// A replica with a running past that follows a server of the cluster over which it gets nothing of
+/// what the primary writes, or one that gave it saved events and is gone; with nothing of its own.
 fn stray(snapshot: &ClusterSnapshot) -> Option<(Address, Address)> {
     let primary = snapshot.primary.as_ref()?;
     let (server, _) = snapshot.all_live().find(|(server, facts)| {
         *server != primary
             && !facts.writable()
-            && managed_source(snapshot, server).is_some()
-            && !descends_from(snapshot, server, primary)
+            && (is_left_at_a_rescue(snapshot, server)
+                || (managed_source(snapshot, server).is_some()
+                    && !is_fed_by(snapshot, server, primary)))
             && errant_of(snapshot, primary, server).is_empty()
     })?;
     Some((server.clone(), primary.clone()))

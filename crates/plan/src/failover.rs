@@ -45,6 +45,18 @@ pub struct FailoverRequest {
     /// Servers that have already failed to give in this operation what they hold.
     #[serde(default)]
     pub failed_donors: Vec<Address>,
+    /// Replicas that could not be given in this operation what they lack: they stay behind.
+    #[serde(default)]
+    pub failed_receivers: Vec<Address>,
+}
+
+impl FailoverRequest {
+    /// Somebody failed in this operation and is not asked now.
+    pub fn passes_over_somebody(&self) -> bool {
+        !(self.excluded.is_empty()
+            && self.failed_donors.is_empty()
+            && self.failed_receivers.is_empty())
+    }
 }
 
 /// How far the failover is when the plan is made.
@@ -339,7 +351,7 @@ fn after_measure(
     let winner = &election.winner;
     let epoch = snapshot.epoch.next();
     let siblings = siblings(snapshot, old, winner);
-    let rescue = rescue(snapshot, old, election, &siblings, &request.failed_donors, notes);
+    let rescue = rescue(snapshot, old, election, &siblings, request, notes);
     steps.extend(rescue.saves);
     steps.extend(rescue.winner);
     let mut late = rescue.siblings;
@@ -351,7 +363,15 @@ fn after_measure(
         let pair = Step::PairPositions { server: winner.clone(), source: old.clone() };
         steps.push(step(pair, timing.statement_limit));
     }
-    let semi_sync = semi_sync(snapshot, old, winner, &siblings, None, steps, notes)?;
+    // Without GTID whoever is left behind cannot follow the winner, nor acknowledge to it.
+    let (left, able): (Vec<_>, Vec<_>) =
+        siblings.iter().cloned().partition(|s| request.failed_receivers.contains(s));
+    notes.extend(left.iter().map(|s| {
+        format!(
+            "{s} could not be given what it lacks: it stays where it is and is named by `check`"
+        )
+    }));
+    let semi_sync = semi_sync(snapshot, old, winner, &able, None, steps, notes)?;
     steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
     steps.push(step(
         Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },
@@ -362,6 +382,6 @@ fn after_measure(
     steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::MoveEvents { to: winner.clone(), from: None }, timing.statement_limit));
     steps.append(&mut late);
-    repoint_all(snapshot, winner, &siblings, steps);
+    repoint_all(snapshot, winner, &able, steps);
     Ok(())
 }

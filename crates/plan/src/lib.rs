@@ -49,5 +49,5 @@ pub use places::{has_everything, reattach, replicates_by_place};
 pub use step::Step;
 pub use switchover::{SwitchoverRequest, plan_reopen, plan_switchover};
 pub use topology::{
-    NoPrimary, descends_from, direct_replicas, find_primary, managed_source, source_of,
+    NoPrimary, descends_from, direct_replicas, find_primary, is_fed_by, managed_source, source_of,
 };

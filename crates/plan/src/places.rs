@@ -41,11 +41,13 @@ pub(crate) fn by_place(snapshot: &ClusterSnapshot) -> Cow<'_, ClusterSnapshot> {
         Some(BinlogsOnDisk::Read { end, length, .. }) => Some((end.clone(), length.clone())),
         _ => None,
     };
+    let read_to: Vec<BinlogPosition> =
+        direct.iter().filter_map(|r| snapshot.live_channel(r)?.read.clone()).collect();
     let mut whole = snapshot.clone();
     for (address, server) in &mut whole.servers {
         let Some(facts) = &mut server.facts else { continue };
         if Some(address) == primary.as_ref() {
-            has_written(facts);
+            has_written(facts, &read_to);
         } else if direct.contains(address) {
             facts.in_places(channel);
             if let Some((end, length)) = &complete {
@@ -58,9 +60,14 @@ pub(crate) fn by_place(snapshot: &ClusterSnapshot) -> Cow<'_, ClusterSnapshot> {
     Cow::Owned(whole)
 }
 
-/// The primary has everything up to the end of its log.
-fn has_written(facts: &mut ServerFacts) {
-    facts.executed = TransactionSet::UpTo(facts.binlog.clone());
+/// The primary has everything up to the end of its log; if a crash took the end of an earlier file
+/// that replicas had read further, everything up to there.
+fn has_written(facts: &mut ServerFacts, read_to: &[BinlogPosition]) {
+    let lost = |end: &&BinlogPosition| {
+        read_to.iter().any(|read| read.file == end.file && read.offset > end.offset)
+    };
+    let cut = facts.closed_binlogs.iter().filter(lost).min().cloned();
+    facts.executed = TransactionSet::UpTo(cut.or_else(|| facts.binlog.clone()));
     facts.logged = facts.executed.clone();
     facts.purged = None;
 }

@@ -29,6 +29,7 @@ pub(crate) fn with_expected_disk<'a>(
     if let Some(server) = whole.servers.get_mut(old) {
         let length = end.clone();
         server.on_disk = Some(BinlogsOnDisk::Read { holds, end, length, incomplete: None });
+        server.fenced = !server.fences.is_empty();
     }
     Cow::Owned(whole)
 }

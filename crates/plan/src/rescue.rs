@@ -7,7 +7,7 @@ use crate::election::Election;
 use crate::holdings::on_disk;
 use crate::places::replicates_by_place;
 use crate::repoint::step;
-use crate::{Origin, PlannedStep, Step};
+use crate::{FailoverRequest, Origin, PlannedStep, Step};
 
 /// What is done for whom, in the order of the fields.
 pub(crate) struct Rescue {
@@ -26,9 +26,10 @@ pub(crate) fn rescue(
     old: &Address,
     election: &Election,
     siblings: &[Address],
-    avoid: &[Address],
+    request: &FailoverRequest,
     notes: &mut Vec<String>,
 ) -> Rescue {
+    let avoid = &request.failed_donors;
     let limit = snapshot.policy.timing.stall_limit;
     let winner = &election.winner;
     let mut found = Rescue { saves: Vec::new(), winner: Vec::new(), siblings: Vec::new() };
@@ -53,8 +54,10 @@ pub(crate) fn rescue(
             Some(gift) => gift.until.clone(),
             None => holds(snapshot, winner),
         };
-        let behind: Vec<_> =
-            siblings.iter().filter(|s| !holds(snapshot, s).covers(&end)).cloned().collect();
+        let lacks = |s: &&Address| {
+            !holds(snapshot, s).covers(&end) && !request.failed_receivers.contains(s)
+        };
+        let behind: Vec<_> = siblings.iter().filter(lacks).cloned().collect();
         let mut ways = election.gifts.clone();
         if ways.is_empty() {
             let from = origin(snapshot, old, &end, avoid);

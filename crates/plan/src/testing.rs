@@ -100,6 +100,7 @@ fn facts(server_id: u32, source: Option<Address>) -> ServerFacts {
         logged: pos("0-1-100"),
         purged: None,
         binlog: None,
+        closed_binlogs: Vec::new(),
         channels: source.into_iter().map(channel).collect(),
         replicas: Vec::new(),
         semi_sync: SemiSyncStatus::default(),
@@ -291,6 +292,7 @@ impl World {
         let length = place(end.offset + 100);
         let read = BinlogsOnDisk::Read { holds, end, length, incomplete: None };
         self.server(name).on_disk = Some(read);
+        self.server(name).fenced = true;
         self.readable(name)
     }
 

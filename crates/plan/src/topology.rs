@@ -50,6 +50,16 @@ pub fn descends_from(snapshot: &ClusterSnapshot, server: &Address, primary: &Add
     intermediates(snapshot, server, primary).is_some()
 }
 
+/// Whether what `primary` writes reaches `server`: every server between them writes what it
+/// replicates to a binary log of its own.
+pub fn is_fed_by(snapshot: &ClusterSnapshot, server: &Address, primary: &Address) -> bool {
+    let passes_on = |a: &Address| {
+        let facts = snapshot.server(a).and_then(|s| s.facts.as_ref());
+        facts.is_none_or(|f| f.log_bin && f.log_replica_updates)
+    };
+    intermediates(snapshot, server, primary).is_some_and(|between| between.iter().all(passes_on))
+}
+
 /// The servers through which `server` gets the events of `primary`, the nearest first; empty if it
 /// reads from it directly, `None` if it does not get them.
 pub(crate) fn intermediates(
@@ -171,5 +181,17 @@ mod tests {
         let (a, c) = ("a:3306".parse().unwrap(), "c:3306".parse().unwrap());
         assert!(descends_from(&world.snapshot, &c, &a));
         assert!(!descends_from(&world.snapshot, &a, &c));
+        assert!(is_fed_by(&world.snapshot, &c, &a));
+    }
+
+    #[test]
+    fn nothing_comes_through_a_replica_that_does_not_log_what_it_replicates() {
+        let mut world = cluster(["a", "b", "c"]);
+        world.channel("c").source = "b:3306".parse().unwrap();
+        world.facts("b").log_replica_updates = false;
+        let (a, b, c) =
+            ("a:3306".parse().unwrap(), "b:3306".parse().unwrap(), "c:3306".parse().unwrap());
+        assert!(!is_fed_by(&world.snapshot, &c, &a));
+        assert!(is_fed_by(&world.snapshot, &b, &a));
     }
 }

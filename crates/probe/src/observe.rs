@@ -132,6 +132,7 @@ pub async fn observe(
     if let Some(previous) = previous {
         facts.replicas.clone_from(&previous.replicas);
         facts.binlog.clone_from(&previous.binlog);
+        facts.closed_binlogs.clone_from(&previous.closed_binlogs);
         facts.epoch = previous.epoch;
         facts.safety.clone_from(&previous.safety);
     }
@@ -141,6 +142,13 @@ pub async fn observe(
         facts.binlog = facts::binlog_end(&rows);
     }
     if depth == Depth::Full {
+        let known = previous.filter(|p| p.uptime_seconds <= facts.uptime_seconds);
+        if facts.log_bin
+            && known.is_none_or(|known| known.closed_binlogs.is_empty())
+            && let Some(rows) = asking.may(Part::BinlogStatus, dialect.binary_logs()).await?
+        {
+            facts.closed_binlogs = facts::closed_binlogs(&rows);
+        }
         look_closer(&mut asking, &mut facts).await?;
     }
     Ok(Observation { facts, gaps: asking.gaps })

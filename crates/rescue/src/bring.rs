@@ -39,6 +39,18 @@ pub(crate) async fn bring(
     Ok(copy)
 }
 
+/// A copy that turned out to be damaged is not used again: the file itself may be whole.
+pub(crate) async fn forget_damaged_copies(
+    host: &dyn HostAccess,
+    scratch: &Path,
+    error: &RescueError,
+) {
+    if host.way() != Way::Local && error.is_damage() {
+        // If it cannot be removed the next attempt says the same again.
+        let _ = tokio::fs::remove_dir_all(scratch).await;
+    }
+}
+
 /// Makes a folder that only we can enter: binary logs hold everybody's data.
 pub(crate) fn make_private(folder: &Path) -> Result<(), RescueError> {
     fs::DirBuilder::new()

@@ -9,7 +9,7 @@ use primacy_host::HostAccess;
 use primacy_types::{BinlogPosition, BinlogsOnDisk, MySqlGtidSet, TransactionSet};
 
 use crate::RescueError;
-use crate::bring::{blocking, bring};
+use crate::bring::{blocking, bring, forget_damaged_copies};
 use crate::files::{LogFile, LogFiles};
 
 /// How what is held is told.
@@ -46,6 +46,7 @@ pub async fn read_to_the_end(
     match read(host, &all, numbering, scratch, stall).await {
         Ok(found) => found,
         Err(error) => {
+            forget_damaged_copies(host, scratch, &error).await;
             let passing = error.is_passing();
             unreadable(error, passing)
         }

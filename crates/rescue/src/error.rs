@@ -67,6 +67,15 @@ pub enum RescueError {
 }
 
 impl RescueError {
+    /// Bytes are not what they were when they were written.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Read(ReadError::Corrupt(_))
+                | Self::Cut(CutError::Stopped { .. } | CutError::Read(ReadError::Corrupt(_)))
+        )
+    }
+
     /// There may be something to be had: nothing says that the files are not there or cannot be
     /// read, or what stands before the damage in them can be.
     pub fn is_passing(&self) -> bool {

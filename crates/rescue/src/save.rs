@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
-use primacy_binlog::{Archive, CutFrom, CutRequest, CutSource, cut};
+use primacy_binlog::{Archive, CutError, CutFrom, CutRequest, CutSource, cut};
 use primacy_host::HostAccess;
 use primacy_types::{BinlogPosition, TransactionSet};
 
-use crate::bring::{blocking, bring, make_private};
+use crate::bring::{blocking, bring, forget_damaged_copies, make_private};
 use crate::files::{LogFile, LogFiles};
 use crate::{RescueError, disk};
 
@@ -121,12 +122,44 @@ pub async fn save(
         format!("{} of {} at {}", files.what(), host.server(), files.base().display());
     make_private(to)?;
     let folder = free_folder(to);
-    blocking(move || {
+    let cut_here = folder.clone();
+    let saved = blocking(move || {
         let request = CutRequest { from, until: None };
-        let report = cut(&source, &request, &folder, &description)?;
+        let report = cut(&source, &request, &cut_here, &description)?;
         Ok(Saved { archive: report.archive })
     })
-    .await
+    .await;
+    match saved {
+        Err(error) => {
+            forget_damaged_copies(host, scratch, &error).await;
+            Err(put_aside(error, folder, to).await)
+        }
+        saved => saved,
+    }
+}
+
+/// What was cut out before the cut failed: what stands before damage is kept for people, once;
+/// everything else is of no use, and may be what filled the disk.
+async fn put_aside(error: RescueError, folder: PathBuf, to: &Path) -> RescueError {
+    let aside = to.join("before-the-damage");
+    let work = move || match error {
+        RescueError::Cut(CutError::Stopped { error, .. }) => {
+            let moved = match fs::remove_dir_all(&aside) {
+                Err(gone) if gone.kind() != io::ErrorKind::NotFound => Err(gone),
+                _ => fs::rename(&folder, &aside),
+            };
+            let at = if moved.is_ok() { aside } else { folder };
+            match Archive::open_unverified(&at) {
+                Ok(saved) => CutError::Stopped { error, saved: Box::new(saved) }.into(),
+                Err(error) => error.into(),
+            }
+        }
+        error => {
+            let _ = fs::remove_dir_all(&folder);
+            error
+        }
+    };
+    blocking(move || Ok(work())).await.unwrap_or_else(|error| error)
 }
 
 /// A folder that is not there yet.

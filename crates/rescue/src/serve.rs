@@ -29,6 +29,9 @@ pub struct ServeAs {
     pub since: TransactionSet,
 }
 
+/// The names of such accounts begin with this.
+pub const ACCOUNT_PREFIX: &str = "rescue_";
+
 /// The account of one rescue. It ends with the source.
 #[derive(Clone, Debug)]
 pub struct OneTimeAccount {
@@ -132,7 +135,10 @@ pub async fn address_towards(server: &Address) -> Result<IpAddr, RescueError> {
 fn account() -> OneTimeAccount {
     let text = |length| Alphanumeric.sample_string(&mut rand::rng(), length);
     // MySQL 5.6 takes no more than 16 characters of a name, 32 of a password of replication.
-    OneTimeAccount { user: format!("rescue_{}", text(8)), password: SecretString::from(text(28)) }
+    OneTimeAccount {
+        user: format!("{ACCOUNT_PREFIX}{}", text(8)),
+        password: SecretString::from(text(28)),
+    }
 }
 
 /// A number in the upper half, where people seldom choose theirs.

@@ -300,6 +300,10 @@ pub struct ServerFacts {
     pub purged: Option<TransactionSet>,
     /// End of its binary log.
     pub binlog: Option<BinlogPosition>,
+    /// Where the newest of its binary logs before the current one end, as it was first seen after
+    /// its start: a crash may have cut one that replicas have read further.
+    #[serde(default)]
+    pub closed_binlogs: Vec<BinlogPosition>,
     /// Its replication channels.
     pub channels: Vec<ChannelStatus>,
     /// Replicas connected to it.
@@ -391,6 +395,9 @@ pub struct ServerObservation {
     /// What its binary logs on disk hold, read after it was fenced.
     #[serde(default)]
     pub on_disk: Option<BinlogsOnDisk>,
+    /// An operation of ours has fenced it and keeps it so.
+    #[serde(default)]
+    pub fenced: bool,
 }
 
 /// Whether the files of a server can be read on its host.
@@ -457,7 +464,13 @@ impl ServerObservation {
             fences: Vec::new(),
             files: None,
             on_disk: None,
+            fenced: false,
         }
+    }
+
+    /// Nobody can write there now: it was fenced, or its process was seen to have ended.
+    pub fn is_closed(&self) -> bool {
+        self.fenced || matches!(self.process, Some(ProcessState::Exited { .. }))
     }
 
     /// Its facts, if the last probe was answered.

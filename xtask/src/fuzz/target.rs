@@ -80,8 +80,9 @@ impl Target {
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Makes the stored inputs the fewest that reach what they and those found reach.
-    pub(super) async fn store(&self) -> anyhow::Result<()> {
+    /// Makes the stored inputs some of the fewest that reach what they and those found reach, with
+    /// no more than `budget` bytes.
+    pub(super) async fn store(&self, budget: u64) -> anyhow::Result<()> {
         let chosen = self.temporary.join("chosen").join(&self.name);
         fs::create_dir_all(&chosen)?;
         fs::create_dir_all(&self.stored)?;
@@ -93,13 +94,16 @@ impl Target {
         }
         fs::remove_dir_all(&self.stored)?;
         fs::create_dir_all(&self.stored)?;
-        let mut count = 0;
+        let mut inputs = Vec::new();
         for file in fs::read_dir(&chosen)? {
             let file = file?;
-            fs::copy(file.path(), self.stored.join(file.file_name()))?;
-            count += 1;
+            inputs.push((file.metadata()?.len(), file.path()));
         }
-        report(&format!("{}: {count} inputs are stored", self.name));
+        let (all, kept) = (inputs.len(), spread(inputs, budget));
+        for (_, path) in &kept {
+            fs::copy(path, self.stored.join(path.file_name().context("an input has a name")?))?;
+        }
+        report(&format!("{}: {} of {all} inputs are stored", self.name, kept.len()));
         Ok(())
     }
 
@@ -141,6 +145,17 @@ impl Target {
     }
 }
 
+/// As many inputs as fit, of all lengths alike: the short ones alone would reach nothing deep.
+fn spread(mut inputs: Vec<(u64, PathBuf)>, budget: u64) -> Vec<(u64, PathBuf)> {
+    inputs.retain(|(len, _)| *len <= budget / 8);
+    inputs.sort();
+    let every = |step: usize| inputs.iter().step_by(step).cloned().collect::<Vec<_>>();
+    (1..=inputs.len())
+        .map(every)
+        .find(|some| some.iter().map(|(len, _)| len).sum::<u64>() <= budget)
+        .unwrap_or_default()
+}
+
 /// The number that stands last behind these words.
 fn last(said: &str, words: &str) -> Option<u64> {
     let (_, after) = said.rsplit_once(words)?;
@@ -150,6 +165,15 @@ fn last(said: &str, words: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stored_has_inputs_of_all_lengths() {
+        let inputs = (1..=100).map(|len| (len, PathBuf::from(len.to_string()))).collect();
+        let kept = spread(inputs, 1000);
+        assert!(kept.iter().map(|(len, _)| len).sum::<u64>() <= 1000);
+        assert!(kept.len() >= 15 && kept.iter().any(|(len, _)| *len > 80), "{kept:?}");
+        assert!(spread(Vec::new(), 10).is_empty());
+    }
 
     #[test]
     fn numbers_are_found_in_what_libfuzzer_says() {

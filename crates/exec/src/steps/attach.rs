@@ -27,7 +27,9 @@ pub(super) async fn attach(
         replicas.iter().map(|replica| (replica, Course::of(before, replica, shared))).collect();
     let mut moves: FuturesUnordered<_> = courses
         .iter()
-        .map(|(replica, course)| point(cluster, replica, source, limit, course))
+        .map(|(replica, course)| async move {
+            (*replica, point(cluster, replica, source, limit, course).await)
+        })
         .collect();
     // Counting and moving take turns on the source's control connection, so both must go on.
     let counting = async {
@@ -42,21 +44,30 @@ pub(super) async fn attach(
     tokio::pin!(counting);
     let end = tokio::time::sleep(limit.as_duration());
     tokio::pin!(end);
-    let mut failed = Vec::new();
+    let (mut failed, mut reasons) = (Vec::new(), Vec::new());
     loop {
         tokio::select! {
             seen = &mut counting => {
                 return Ok(format!("{} replica(s) acknowledge to {source}", seen?));
             }
-            Some(moved) = moves.next(), if !moves.is_empty() => {
-                failed.extend(moved.err().map(|error| error.to_string()));
+            Some((replica, moved)) = moves.next(), if !moves.is_empty() => {
+                if let Err(error) = moved {
+                    failed.push(replica.clone());
+                    reasons.push(error.to_string());
+                }
+                if replicas.len() - failed.len() < usize::from(needed) {
+                    let what = format!("too few are left to acknowledge: {}", reasons.join("; "));
+                    let server = source.clone();
+                    return Err(StepError::NotAttached { server, what, failed, limit });
+                }
             }
             () = &mut end => {
                 let mut what = format!("fewer than {needed} semi-sync replicas are attached");
-                if !failed.is_empty() {
-                    what = format!("{what}: {}", failed.join("; "));
+                if !reasons.is_empty() {
+                    what = format!("{what}: {}", reasons.join("; "));
                 }
-                return Err(StepError::Stalled { server: source.clone(), what, limit });
+                let server = source.clone();
+                return Err(StepError::NotAttached { server, what, failed, limit });
             }
         }
     }

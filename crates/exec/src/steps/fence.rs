@@ -1,6 +1,7 @@
 //! Making sure that a server accepts no more writes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use primacy_host::{Fence, HostAccess, LocalFence, LocalHost, Way};
 use primacy_types::{Address, FenceRung, Millis, ServerFacts};
@@ -63,6 +64,19 @@ pub(crate) async fn release(cluster: &Cluster, server: &Address) -> Result<(), S
     host.release()
         .await
         .map_err(|source| StepError::Host { server: server.clone(), source: Box::new(source) })
+}
+
+/// Longest wait for the word of a server that most likely is dead.
+const LAST_WORD: Duration = Duration::from_millis(200);
+
+/// Whether a server answers and accepts writes.
+pub(crate) async fn accepts_writes(cluster: &Cluster, server: &Address) -> bool {
+    let asked = async {
+        let mut link = cluster.links.to(server, LAST_WORD).await.ok()?;
+        look::facts(&mut link, Millis(LAST_WORD.as_millis() as u64)).await.ok()
+    };
+    let facts = tokio::time::timeout(LAST_WORD, asked).await.ok().flatten();
+    facts.is_some_and(|facts| facts.writable())
 }
 
 /// Closes a server by SQL: read-only, application sessions ended.

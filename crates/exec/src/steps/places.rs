@@ -123,7 +123,12 @@ pub(super) async fn catch_up(
 ) -> Result<String, StepError> {
     let end = written(cluster, source, limit).await?;
     let mut link = open(cluster, server, limit).await?;
-    reach(cluster, server, &mut link, &end, limit).await?;
+    // Writes are blocked meanwhile: progress alone is not enough.
+    let whole = reach(cluster, server, &mut link, &end, limit);
+    tokio::time::timeout(limit.as_duration(), whole).await.unwrap_or_else(|_| {
+        let what = format!("it has not applied everything of {source} in time");
+        Err(StepError::Stalled { server: server.clone(), what, limit })
+    })?;
     let still = written(cluster, source, limit).await?;
     if still != end {
         let why = format!("it went on writing while it was blocked: from {end} to {still}");
@@ -201,11 +206,16 @@ pub(super) async fn pair(
     source: &Address,
     limit: Millis,
 ) -> Result<String, StepError> {
-    if let Some(known) = shared.pair().filter(|p| p.server == *server) {
-        return Ok(said(&known));
-    }
     let mut link = open(cluster, server, limit).await?;
     let facts = facts(server, &mut link, limit).await?;
+    if let Some(known) = shared.pair().filter(|p| p.server == *server) {
+        let applied = facts.channel(&cluster.policy.channel).map(|c| &c.applied);
+        // Its place is known from before it forgot its source. If it still has that and was given
+        // more since, the places are others.
+        if applied.is_none_or(|applied| applied.as_ref() == Some(&known.end)) {
+            return Ok(said(&known));
+        }
+    }
     if facts.writable() {
         return Err(StepError::impossible(server, "it accepts writes: its place means nothing"));
     }

@@ -46,7 +46,7 @@ pub(crate) async fn read_the_disk(
         return Some(unreadable("where they are was never seen".to_owned(), false));
     };
     let numbering = if shared.by_place { Numbering::Places } else { Numbering::Gtids };
-    let scratch = scratch(cluster, shared);
+    let scratch = scratch(cluster, shared, old);
     let host = host.as_ref();
     let patient = shared.began.elapsed() < LOST;
     let read = primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK, patient);
@@ -78,8 +78,21 @@ fn binlogs_of(facts: &ServerFacts) -> Option<LogFiles> {
 }
 
 /// Where copies of remote files are kept while the operation needs them.
-fn scratch(cluster: &Cluster, shared: &Shared) -> PathBuf {
-    rescue_dir(cluster, shared).join("fetched")
+fn scratch(cluster: &Cluster, shared: &Shared, server: &Address) -> PathBuf {
+    rescue_dir(cluster, shared).join(FETCHED).join(file_name(server))
+}
+
+const FETCHED: &str = "fetched";
+
+/// Removes the copies of remote files: the operation has ended, and what was cut out of them is
+/// kept.
+pub(crate) async fn forget_copies(cluster: &Cluster, shared: &Shared) {
+    // Best effort: what stays takes space and harms nobody.
+    let _ = tokio::fs::remove_dir_all(rescue_dir(cluster, shared).join(FETCHED)).await;
+}
+
+fn file_name(server: &Address) -> String {
+    server.to_string().replace([':', '/'], "-")
 }
 
 /// Where what the operation saved is kept.
@@ -96,9 +109,18 @@ pub(super) async fn save(
     since: &TransactionSet,
     limit: Millis,
 ) -> Result<String, StepError> {
-    if let Some(kept) = shared.saved(from).filter(|kept| since.covers(&kept.since)) {
-        let saved = Saved::open(&kept.folder).await;
-        return Ok(saved.map_err(|e| StepError::rescue(from.server(), e))?.sentence());
+    let length = match from {
+        Origin::Binlogs(_) => shared.disk_length(),
+        Origin::RelayLogs(_) => None,
+    };
+    let usable = |kept: &Kept| since.covers(&kept.since) && kept.length == length;
+    if let Some(kept) = shared.saved(from).filter(usable) {
+        match Saved::open(&kept.folder).await {
+            Ok(saved) => return Ok(saved.sentence()),
+            Err(error) => {
+                tracing::warn!(%error, "what was saved cannot be used, it is cut out again");
+            }
+        }
     }
     let server = from.server();
     let host = cluster.hosts.of(server).ok_or_else(|| {
@@ -116,14 +138,14 @@ pub(super) async fn save(
     let dir = rescue_dir(cluster, shared);
     let to = dir.join(match from {
         Origin::Binlogs(_) => "binlogs".to_owned(),
-        Origin::RelayLogs(of) => format!("relay-logs-{}", of.to_string().replace([':', '/'], "-")),
+        Origin::RelayLogs(of) => format!("relay-logs-{}", file_name(of)),
     });
-    let scratch = scratch(cluster, shared);
+    let scratch = scratch(cluster, shared, server);
     let stall = limit.as_duration();
     let saved = primacy_rescue::save(host.as_ref(), &files, since, &scratch, &to, stall);
     let saved = saved.await.map_err(|e| StepError::rescue(server, e))?;
     let (from_files, folder) = (from.clone(), saved.folder().to_owned());
-    let kept = Kept { from: from_files, since: since.clone(), folder };
+    let kept = Kept { from: from_files, since: since.clone(), folder, length };
     shared.set_saved(from, kept).await?;
     Ok(saved.sentence())
 }
@@ -151,8 +173,11 @@ pub(super) async fn rescue(
     let kept = shared
         .saved(from)
         .ok_or_else(|| StepError::impossible(from.server(), "nothing was saved of it"))?;
-    let saved =
-        Saved::reopen(&kept.folder).await.map_err(|e| StepError::rescue(from.server(), e))?;
+    let saved = Saved::reopen(&kept.folder).await.map_err(|error| {
+        // Somebody removed or changed it: it is cut out again.
+        shared.forget_saved(from);
+        StepError::rescue(from.server(), error)
+    })?;
     let target = saved.all_of_it(until);
     let incomplete = saved.is_incomplete();
     let mut link = open(cluster, server, limit).await?;
@@ -334,8 +359,9 @@ async fn serve(
         tls: channel.settings.iter().any(|(k, v)| k.ends_with("_SSL") && v == "1"),
         since,
     };
+    let folder = saved.folder().to_owned();
     shared
-        .served(from, local, Served::start(saved, as_whom))
+        .served(&folder, local, Served::start(saved, as_whom))
         .await
         .map_err(|e| StepError::rescue(from.server(), e))
 }

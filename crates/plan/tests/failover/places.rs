@@ -1,8 +1,9 @@
 //! Clusters that replicate by file and position.
 
 use super::*;
+use primacy_plan::Diagnosis;
 use primacy_plan::testing::up_to;
-use primacy_types::{BinlogsOnDisk, FileAccess};
+use primacy_types::{BinlogPosition, BinlogsOnDisk, FileAccess};
 
 /// The primary is fenced and the receivers are sealed: the plan for the rest.
 fn sealed(world: &World, request: &FailoverRequest) -> Result<Plan, Refusal> {
@@ -148,4 +149,59 @@ fn a_binlog_server_gives_what_nobody_else_has_and_is_never_promoted() {
     assert_eq!(plan.winner, addr("b"));
     assert_eq!(levels(&plan), [(addr("c"), "binlog.000001:1300".to_owned())]);
     assert!(says(&plan, "c:3306 was no candidate: it is a binlog server"), "{:?}", plan.notes);
+}
+
+#[test]
+fn a_log_that_may_still_be_written_proves_nothing() {
+    let mut world = killed_by_place().read("b", 900, 900).read("c", 900, 900);
+    world = world.on_disk("a", up_to(900));
+    world.facts("a").binlog = Some(primacy_plan::testing::place(900));
+    assert!(says(&after_seal(&world), "nothing acknowledged is missing"));
+    // Reached over ssh, not fenced, and its process was not seen to end.
+    world.server("a").fenced = false;
+    world.server("a").process = None;
+    let plan = after_seal(&world);
+    assert!(!says(&plan, "nothing acknowledged is missing"), "{:?}", plan.notes);
+    assert!(says(&plan, "POSSIBLE LOSS"), "{:?}", plan.notes);
+    world.server("a").process = Some(primacy_types::ProcessState::Exited { clean: Some(false) });
+    assert!(says(&after_seal(&world), "nothing acknowledged is missing"));
+}
+
+#[test]
+fn a_replica_that_cannot_be_rescued_does_not_hold_up_the_others() {
+    let world = killed_by_place().semi_sync(1).read("b", 900, 900).read("c", 700, 600);
+    let world = world.on_disk("a", up_to(1400));
+    let failed =
+        FailoverRequest { failed_receivers: vec![addr("c")], ..FailoverRequest::default() };
+    let plan = sealed(&world, &failed).expect("a plan");
+    let text = steps(&plan);
+    assert!(!text.contains("let c:3306") && !text.contains("point c:3306"), "{text}");
+    assert!(says(&plan, "c:3306 could not be given what it lacks"), "{:?}", plan.notes);
+    assert!(says(&plan, "commits wait until more return"), "{:?}", plan.notes);
+}
+
+/// The primary came back after a crash of its host that took the end of its log, and went on in a
+/// new file.
+fn back_without_its_tail() -> World {
+    let mut world = primacy_plan::testing::cluster(["a", "b", "c"]).by_place();
+    let a = world.facts("a");
+    a.read_only = true;
+    a.uptime_seconds = 10;
+    a.binlog = Some(BinlogPosition::new("binlog.000002", 157));
+    a.closed_binlogs = vec![primacy_plan::testing::place(700)];
+    world
+}
+
+#[test]
+fn a_primary_that_lost_the_end_of_its_log_has_not_everything() {
+    let mut world = back_without_its_tail();
+    let diagnosis = diagnose(&world.snapshot);
+    assert!(
+        matches!(&diagnosis, Diagnosis::PrimaryReadOnly { ahead, .. } if ahead.len() == 2),
+        "{diagnosis:?}"
+    );
+    assert!(!primacy_plan::has_everything(&world.snapshot, &addr("a")));
+    // What the replicas have read is what the file still has.
+    world.facts("a").closed_binlogs = vec![primacy_plan::testing::place(1000)];
+    assert!(primacy_plan::has_everything(&world.snapshot, &addr("a")));
 }

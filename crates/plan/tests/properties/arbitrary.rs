@@ -79,6 +79,7 @@ pub(crate) fn failovers() -> impl Strategy<Value = FailoverRequest> {
             by_person: force,
             excluded: excluded.into_iter().map(addr).collect(),
             failed_donors: Vec::new(),
+            failed_receivers: Vec::new(),
         }
     })
 }

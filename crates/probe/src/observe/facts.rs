@@ -57,6 +57,7 @@ pub(super) fn parse(
         logged,
         purged,
         binlog: None,
+        closed_binlogs: Vec::new(),
         channels,
         replicas: Vec::new(),
         semi_sync: SemiSyncStatus::default(),
@@ -90,9 +91,21 @@ pub(super) fn reported_address(host: Option<&str>, port: Option<&str>) -> Option
     Some(Address::new(host, port?.parse().ok().filter(|port| *port != 0)?))
 }
 
+/// So many closed binary logs are remembered: replicas read the last few.
+const MOST_CLOSED: usize = 16;
+
 /// The end of the binary log.
 pub(super) fn binlog_end(rows: &Rows) -> Option<BinlogPosition> {
     place(rows.first()?, "File", "Position")
+}
+
+/// Where the newest binary logs before the current one end.
+pub(super) fn closed_binlogs(rows: &Rows) -> Vec<BinlogPosition> {
+    let mut ends: Vec<_> =
+        rows.iter().filter_map(|row| place(row, "Log_name", "File_size")).collect();
+    ends.pop();
+    ends.drain(..ends.len().saturating_sub(MOST_CLOSED));
+    ends
 }
 
 fn place(row: &Row, file: &str, offset: &str) -> Option<BinlogPosition> {

@@ -1,0 +1,172 @@
+//! What becomes of an operation when one of its steps fails. Before the point of no return
+//! everything is put back; after it a failover plans again without whoever failed, and a switchover
+//! tries again.
+
+use primacy_plan::{OperationKind, Step, diagnose};
+use primacy_store::Level;
+use primacy_types::Address;
+
+use crate::error::{OperationError, StepError};
+use crate::journal::record_primary;
+use crate::operation::{Operation, RETRY};
+use crate::request::Request;
+use crate::steps;
+
+/// How often a step after the point of no return is tried before the operation is left to be
+/// resumed (a switchover) or another winner is looked for (a failover).
+const TRIES: u32 = 3;
+
+/// What to do after a step has failed.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Again,
+    PlanAgain,
+    GoOn,
+}
+
+impl Operation<'_> {
+    pub(crate) async fn after_failure(
+        &mut self,
+        at: usize,
+        error: StepError,
+        tries: u32,
+    ) -> Result<Next, OperationError> {
+        let step = self.plan.steps[at].step.clone();
+        if self.opened.is_some() || matches!(step, Step::Route { .. }) {
+            // Writes are served; what is left is reported and repaired later.
+            self.left.push(format!("{}: {error}", step.sentence()));
+            return Ok(Next::GoOn);
+        }
+        if matches!(error, StepError::Store(_) | StepError::Lock(_)) {
+            // Nothing is done without the journal and the lock; nobody else is at fault.
+            self.fail_or_wait(error).await?;
+            return Ok(Next::Again);
+        }
+        if self.plan.kind != OperationKind::Failover {
+            if !self.past_no_return {
+                return Err(self.back_out(error).await);
+            }
+            if tries >= TRIES {
+                return Err(self.give_back(error).await);
+            }
+            tokio::time::sleep(RETRY).await;
+            return Ok(Next::Again);
+        }
+        match step {
+            Step::Fence { .. } => self.fence_failed(error, tries).await,
+            // A replica that cannot be asked to stop receiving is measured as unreachable next.
+            Step::SealReceivers { .. } => Ok(Next::GoOn),
+            Step::OpenWrites { server, .. } | Step::RecordEpoch { server, .. } if tries < TRIES => {
+                self.tell(Level::Warning, format!("trying {server} again: {error}"));
+                tokio::time::sleep(RETRY).await;
+                Ok(Next::Again)
+            }
+            Step::OpenWrites { server, .. } => {
+                // It may have been opened although the answer never came: close it for good
+                // before anybody else is opened.
+                steps::make_sure_it_is_closed(self.cluster, &server).await.map_err(|worse| {
+                    OperationError::HalfWay { error: Box::new(error), undo: worse.to_string() }
+                })?;
+                self.exclude(server);
+                Ok(Next::PlanAgain)
+            }
+            // Files that could not be used are no fault of a winner whose relay logs they are.
+            Step::Save { from, .. } => {
+                self.avoid(from.server().clone());
+                Ok(Next::PlanAgain)
+            }
+            // A sibling that cannot be brought to the winner's place is no fault of the winner.
+            Step::Rescue { server, .. } | Step::Level { server, .. }
+                if server != self.plan.winner && error.server() == Some(&server) =>
+            {
+                self.leave_behind(server);
+                Ok(Next::PlanAgain)
+            }
+            Step::AttachAckers { .. } if self.shared.by_place => {
+                match error {
+                    StepError::NotAttached { failed, .. } if !failed.is_empty() => {
+                        failed.into_iter().for_each(|server| self.leave_behind(server));
+                    }
+                    _ => self.exclude(self.plan.winner.clone()),
+                }
+                Ok(Next::PlanAgain)
+            }
+            _ => {
+                let culprit = error.server().unwrap_or(&self.plan.winner).clone();
+                self.exclude(culprit);
+                Ok(Next::PlanAgain)
+            }
+        }
+    }
+
+    /// The winner is not tried again in this round; another server that failed was to give
+    /// something, and is not asked again.
+    fn exclude(&mut self, server: Address) {
+        if server != self.plan.winner {
+            return self.avoid(server);
+        }
+        if let Request::Failover(request) = &mut self.request
+            && !request.excluded.contains(&server)
+        {
+            request.excluded.push(server);
+        }
+    }
+
+    /// The server is not asked again in this round to give what it holds.
+    fn avoid(&mut self, server: Address) {
+        if let Request::Failover(request) = &mut self.request
+            && !request.failed_donors.contains(&server)
+        {
+            request.failed_donors.push(server);
+        }
+    }
+
+    /// The server does not get in this round what it lacks, and does not follow the winner.
+    fn leave_behind(&mut self, server: Address) {
+        if let Request::Failover(request) = &mut self.request
+            && !request.failed_receivers.contains(&server)
+        {
+            request.failed_receivers.push(server);
+        }
+    }
+
+    /// The fence did not hold. If the primary serves again there is nothing to fail over; else it
+    /// is tried again, for one writer is worth waiting for.
+    async fn fence_failed(&mut self, error: StepError, tries: u32) -> Result<Next, OperationError> {
+        let snapshot = self.look().await;
+        if diagnose(&snapshot).is_serving() {
+            return Err(self.back_out(error).await);
+        }
+        if tries.is_multiple_of(10) || tries == 1 {
+            self.tell(
+                Level::Alarm,
+                format!("{error}; nothing is promoted while the old primary is not fenced"),
+            );
+        }
+        tokio::time::sleep(RETRY).await;
+        Ok(Next::Again)
+    }
+
+    /// A switchover cannot be finished with its winner: once that is surely closed, the old
+    /// primary, which holds everything, gets the role back in an epoch of its own.
+    async fn give_back(&mut self, error: StepError) -> OperationError {
+        if self.plan.kind != OperationKind::Switchover {
+            return OperationError::Unfinished { error: Box::new(error) };
+        }
+        let (old, winner) = (self.plan.old.clone(), self.plan.winner.clone());
+        if let Err(worse) = steps::make_sure_it_is_closed(self.cluster, &winner).await {
+            self.tell(Level::Alarm, format!("{error}; and {worse}: nobody is opened"));
+            return OperationError::Unfinished { error: Box::new(error) };
+        }
+        let epoch = self.plan.epoch.next();
+        if let Err(store) = record_primary(self.cluster, &old, epoch).await {
+            return store.into();
+        }
+        self.cluster.leases.revoke_below(&self.cluster.name, epoch).await;
+        self.tell(
+            Level::Alarm,
+            format!("{error}; the role is given back to {old} in epoch {epoch}"),
+        );
+        self.back_out(error).await
+    }
+}
