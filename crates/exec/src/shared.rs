@@ -32,7 +32,17 @@ pub(crate) struct Pair {
     pub(crate) start: BinlogPosition,
 }
 
+/// Without GTID: where a server stood when it was taken out of replication.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Detached {
+    /// In the old primary's log.
+    pub(crate) stood: BinlogPosition,
+    /// In its own, which has gone on since only if it has written itself.
+    pub(crate) own: Option<BinlogPosition>,
+}
+
 /// Keys of the operation's data.
+const DETACHED: &str = "detached";
 const PAIR: &str = "positions";
 const CHANNELS: &str = "channels";
 const SAVED: &str = "saved";
@@ -52,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) began: Instant,
     known: Mutex<Known>,
     sources: Sources,
+    /// The operation has ended: what is found out now is not put on record any more.
+    ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +71,8 @@ struct Known {
     pair: Option<Pair>,
     /// The managed channels of servers as they were before they were pointed to saved events.
     channels: BTreeMap<String, ChannelStatus>,
+    /// Servers that were taken out of replication.
+    detached: BTreeMap<String, Detached>,
     /// What was saved, by the words for where it comes from.
     saved: BTreeMap<String, Kept>,
     /// Where the old primary's binary logs on disk end, as this process has read them.
@@ -88,13 +102,13 @@ impl Shared {
     pub(crate) fn new(store: &Store, id: OperationId, plan: &Plan) -> Self {
         let pairs = |s: &primacy_plan::PlannedStep| matches!(s.step, Step::PairPositions { .. });
         let by_place = plan.steps.iter().any(pairs);
-        Self::of(store, id, by_place)
+        Self::of(store, id, by_place, false)
     }
 
-    fn of(store: &Store, id: OperationId, by_place: bool) -> Self {
+    fn of(store: &Store, id: OperationId, by_place: bool, ended: bool) -> Self {
         let store = store.clone();
         let (known, sources) = (Mutex::default(), Sources::default());
-        Self { store, id, by_place, began: Instant::now(), known, sources }
+        Self { store, id, by_place, began: Instant::now(), known, sources, ended }
     }
 
     /// Reads what the operation has kept before a restart.
@@ -102,7 +116,8 @@ impl Shared {
         let pair = self.read(PAIR).await?;
         let channels = self.read(CHANNELS).await?.unwrap_or_default();
         let saved = self.read(SAVED).await?.unwrap_or_default();
-        *self.known() = Known { pair, channels, saved, disk_length: None };
+        let detached = self.read(DETACHED).await?.unwrap_or_default();
+        *self.known() = Known { pair, channels, detached, saved, disk_length: None };
         Ok(())
     }
 
@@ -113,6 +128,9 @@ impl Shared {
     }
 
     async fn keep(&self, key: &'static str, value: &impl Serialize) -> Result<(), StoreError> {
+        if self.ended {
+            return Ok(());
+        }
         let (store, id) = (self.store.clone(), self.id.clone());
         let value = serde_json::to_value(value).unwrap_or_default();
         blocking(move || store.set_data(&id, key, &value)).await
@@ -150,6 +168,32 @@ impl Shared {
             known.channels.clone()
         };
         self.keep(CHANNELS, &all).await
+    }
+
+    /// Puts on record where a server stands that is about to forget its source.
+    pub(crate) async fn note_detached(
+        &self,
+        server: &Address,
+        place: Detached,
+    ) -> Result<(), StoreError> {
+        let all = {
+            let mut known = self.known();
+            known.detached.insert(server.to_string(), place);
+            known.detached.clone()
+        };
+        self.keep(DETACHED, &all).await
+    }
+
+    /// Where a server stood when it forgot its source.
+    pub(crate) fn detached(&self, server: &Address) -> Option<Detached> {
+        self.known().detached.get(&server.to_string()).cloned()
+    }
+
+    /// Every server that forgot its source, with the place where it stood.
+    pub(crate) fn all_detached(&self) -> Vec<(Address, Detached)> {
+        let known = self.known();
+        let parsed = known.detached.iter().filter_map(|(a, d)| Some((a.parse().ok()?, d.clone())));
+        parsed.collect()
     }
 
     /// Every channel that was noted.
@@ -230,6 +274,17 @@ pub(crate) async fn of_earlier(
         .await
 }
 
+/// In whose binary log a server stands that was given saved events late, when `primary` had its
+/// role already: nothing else is on record of that.
+pub(crate) async fn predecessor(
+    cluster: &Cluster,
+    primary: &Address,
+) -> Result<Option<Address>, StoreError> {
+    let primary = primary.clone();
+    let shared = newest(cluster, true, PAIR, move |pair: &Pair| pair.server == primary).await?;
+    Ok(shared.and_then(|shared| Some(shared.pair()?.source)))
+}
+
 /// What the last operation has put on record that pointed `server` to saved events: its channel as
 /// it was before.
 pub(crate) async fn channel_before_a_rescue(
@@ -261,7 +316,7 @@ async fn newest<T: DeserializeOwned>(
         Ok(None)
     });
     let Some(id) = found.await? else { return Ok(None) };
-    let shared = Shared::of(&cluster.store, id, by_place);
+    let shared = Shared::of(&cluster.store, id, by_place, true);
     shared.read_back().await?;
     Ok(Some(shared))
 }

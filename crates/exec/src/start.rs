@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::measure::Rounds;
 use crate::operation::{Control, Operation, check};
 use crate::request::{Report, Request};
-use crate::shared::{Pair, Shared, channel_before_a_rescue, of_earlier};
+use crate::shared::{Pair, Shared, channel_before_a_rescue, of_earlier, predecessor};
 use crate::steps::{self, Course, point};
 use crate::{Cluster, LastSeen};
 
@@ -218,13 +218,9 @@ pub async fn repoint_stray(
         ));
     }
     let limit = cluster.policy.timing.repoint_limit;
-    let before = match is_left_at_a_rescue(snapshot, server) {
-        true => channel_before_a_rescue(cluster, server).await?,
-        false => None,
-    };
-    let stands_in = match &before {
-        Some(channel) => primacy_plan::source_of(snapshot, channel),
-        None => primacy_plan::managed_source(snapshot, server),
+    let (before, stands_in) = match is_left_at_a_rescue(snapshot, server) {
+        true => before_a_rescue(cluster, snapshot, server, primary).await?,
+        false => (None, primacy_plan::managed_source(snapshot, server)),
     };
     let pair = match stands_in {
         Some(source) if replicates_by_place(snapshot, server) => {
@@ -239,6 +235,31 @@ pub async fn repoint_stray(
     let (pair, channel) = pair.unzip();
     let course = Course::late(pair, channel.flatten().or(before));
     point(cluster, server, primary, limit, &course).await
+}
+
+/// The channel of a server as it was before it was pointed to saved events, and in whose binary log
+/// it stands. What is not on record is taken from its siblings.
+async fn before_a_rescue(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    server: &Address,
+    primary: &Address,
+) -> Result<(Option<ChannelStatus>, Option<Address>), StepError> {
+    if let Some(channel) = channel_before_a_rescue(cluster, server).await? {
+        let source = primacy_plan::source_of(snapshot, &channel);
+        return Ok((Some(channel), source));
+    }
+    let own = snapshot.live_channel(server);
+    let sibling = snapshot
+        .all_live()
+        .filter(|(other, _)| *other != server && !is_left_at_a_rescue(snapshot, other))
+        .find_map(|(_, facts)| facts.channel(&cluster.policy.channel));
+    let channel = sibling.zip(own).map(|(sibling, own)| ChannelStatus {
+        positioning: own.positioning,
+        delay_seconds: own.delay_seconds,
+        ..sibling.clone()
+    });
+    Ok((channel, predecessor(cluster, primary).await?))
 }
 
 /// Whether a server still points to saved events that are served no more: it could not be reached

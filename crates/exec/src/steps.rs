@@ -96,7 +96,7 @@ pub(crate) async fn perform(
             places::catch_up(cluster, server, source, limit).await
         }
         Step::CatchUp { server, source } => apply::catch_up(cluster, server, source, limit).await,
-        Step::Detach { server } => promote::detach(cluster, server, limit, by_place).await,
+        Step::Detach { server } => promote::detach(cluster, server, limit, shared).await,
         Step::SemiSyncRole { server, source, wait_count } => {
             semi_sync::set(cluster, server, *source, *wait_count, limit).await
         }

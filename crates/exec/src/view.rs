@@ -21,8 +21,8 @@ impl Operation<'_> {
         for (server, was) in self.shared.noted_channels() {
             reads_its_old_source(&mut snapshot, &server, &was);
         }
-        if let Some(pair) = self.shared.pair() {
-            reattach(&mut snapshot, &pair.server, &pair.source, &pair.end);
+        for (server, place) in self.shared.all_detached() {
+            reattach(&mut snapshot, &server, &self.plan.old, &place.stood);
         }
         if let Some(old) = snapshot.servers.get_mut(&self.plan.old) {
             old.on_disk.clone_from(&self.on_disk);

@@ -13,7 +13,7 @@ use super::point::point_here_for_a_while;
 use super::{POLL, Progress};
 use crate::error::StepError;
 use crate::links::Link;
-use crate::shared::{Pair, Shared};
+use crate::shared::{Detached, Pair, Shared};
 use crate::{Cluster, look};
 
 /// An applier that has nothing left to do and whose place has not moved for so long stands at the
@@ -64,11 +64,19 @@ pub(super) async fn drain(
     limit: Millis,
 ) -> Result<String, StepError> {
     let mut link = open(cluster, server, limit).await?;
+    if facts(server, &mut link, limit).await?.channel(&cluster.policy.channel).is_none() {
+        return Ok(nothing_waits(server));
+    }
     let facts = apply_all(cluster, server, &mut link, limit).await?;
     Ok(match facts.channel(&cluster.policy.channel).and_then(|c| c.applied.as_ref()) {
         Some(place) => format!("{server} has applied everything up to {place}"),
         None => String::new(),
     })
+}
+
+/// Of a winner that forgot its source before the plan was made again.
+pub(super) fn nothing_waits(server: &Address) -> String {
+    format!("{server} replicates from nobody, so nothing waits to be applied")
 }
 
 /// Waits until everything whole is applied, starting the applier if somebody stopped it.
@@ -238,6 +246,7 @@ pub(super) async fn place_for(
     server: &Address,
     link: &mut Link,
     pair: &Pair,
+    stood: Option<&Detached>,
     limit: Millis,
 ) -> Result<BinlogPosition, StepError> {
     let seen = facts(server, link, limit).await?;
@@ -255,8 +264,18 @@ pub(super) async fn place_for(
             )),
         };
     }
-    let seen = reach(cluster, server, link, &pair.end, limit).await?;
-    let stands = look::channel(cluster, server, &seen)?.applied.clone();
+    let stands = match (seen.channel(&cluster.policy.channel), stood) {
+        // It was to be the new primary itself, and somebody else became it.
+        (None, Some(detached)) if detached.own == seen.binlog => Some(detached.stood.clone()),
+        (None, Some(_)) => {
+            let why = "it has written itself since it was taken out of replication";
+            return Err(StepError::impossible(server, why));
+        }
+        _ => {
+            let seen = reach(cluster, server, link, &pair.end, limit).await?;
+            look::channel(cluster, server, &seen)?.applied.clone()
+        }
+    };
     match stands {
         Some(place) if place == pair.end => Ok(pair.start.clone()),
         place => Err(StepError::impossible(

@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::{POLL, Progress, places};
 use crate::error::StepError;
 use crate::links::Link;
-use crate::shared::{Pair, Shared};
+use crate::shared::{Detached, Pair, Shared};
 use crate::{Cluster, look};
 
 /// What a server was before it was pointed elsewhere.
@@ -35,6 +35,8 @@ pub(crate) struct Course {
     /// The settings that it had before it was touched; `None` if its own are to be kept.
     channel: Option<ChannelStatus>,
     onward: Onward,
+    /// Where it stood when it forgot its source, if it did.
+    stood: Option<Detached>,
 }
 
 /// At which place of the new source's log.
@@ -60,6 +62,7 @@ impl Course {
             // A channel that was pointed to saved events since has their settings.
             channel: shared.noted_channel(server).or(before.channel),
             onward: shared.pair().map_or(Onward::Gtid, Onward::Pair),
+            stood: shared.detached(server),
         }
     }
 
@@ -67,7 +70,7 @@ impl Course {
     ///
     /// `channel` is what it was before it was pointed to saved events, if it was.
     pub(crate) fn late(pair: Option<Pair>, channel: Option<ChannelStatus>) -> Self {
-        Self { channel, onward: pair.map_or(Onward::Gtid, Onward::Pair) }
+        Self { channel, onward: pair.map_or(Onward::Gtid, Onward::Pair), stood: None }
     }
 }
 
@@ -127,7 +130,7 @@ pub(super) async fn point_here_for_a_while(
     let Some(place) = place.cloned() else {
         return Err(StepError::impossible(server, "it does not say what it has applied"));
     };
-    let course = Course { channel: None, onward: Onward::Back(place) };
+    let course = Course { onward: Onward::Back(place), ..Course::default() };
     let whole = change(cluster, server, source, limit, &course, Kind::ForAWhile);
     within(server, limit, whole).await
 }
@@ -154,7 +157,11 @@ pub(crate) async fn put_back(
                 now.applied.clone()
             }
             // It left its source where everybody did.
-            _ => pair.map(|pair| pair.end).or_else(|| channel.applied.clone()),
+            Some(_) => pair.map(|pair| pair.end).or_else(|| channel.applied.clone()),
+            None => {
+                let stood = course.stood.take().map(|detached| detached.stood);
+                stood.or(pair.map(|pair| pair.end)).or_else(|| channel.applied.clone())
+            }
         };
         course.onward = left_at.map_or(Onward::Gtid, Onward::Back);
     }
@@ -183,7 +190,7 @@ pub(super) async fn forget_the_rescue(
         false => None,
     };
     let source = channel.source.clone();
-    let course = Course { channel: Some(channel), onward: Onward::Gtid };
+    let course = Course { channel: Some(channel), ..Course::default() };
     let settings = settings(cluster, &facts, &source, &course, place);
     let escapes = link.no_backslash_escapes();
     let name = &cluster.policy.channel;
@@ -245,7 +252,8 @@ async fn change(
             Onward::Gtid => None,
             Onward::Back(place) => Some(place.clone()),
             Onward::Pair(pair) => {
-                Some(places::place_for(cluster, server, &mut link, pair, limit).await?)
+                let stood = course.stood.as_ref();
+                Some(places::place_for(cluster, server, &mut link, pair, stood, limit).await?)
             }
         };
         if facts.channel(name).is_some() && by_place {

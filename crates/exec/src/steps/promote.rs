@@ -9,6 +9,7 @@ use primacy_wire::WireError;
 use crate::error::StepError;
 use crate::journal::record_primary;
 use crate::links::Link;
+use crate::shared::{Detached, Shared};
 use crate::{Cluster, look};
 
 /// Limit of the look at all servers just before one is opened.
@@ -20,8 +21,9 @@ pub(super) async fn detach(
     cluster: &Cluster,
     server: &Address,
     limit: Millis,
-    by_place: bool,
+    shared: &Shared,
 ) -> Result<String, StepError> {
+    let by_place = shared.by_place;
     let at = |doing| StepError::at(server, doing);
     let mut link = cluster
         .links
@@ -36,6 +38,10 @@ pub(super) async fn detach(
     if by_place {
         // What a relay log has behind the last whole transaction is no transaction.
         facts = super::places::apply_all(cluster, server, &mut link, limit).await?;
+        if let Some(stood) = look::channel(cluster, server, &facts)?.applied.clone() {
+            let own = facts.binlog.clone();
+            shared.note_detached(server, Detached { stood, own }).await?;
+        }
     }
     let holds = if by_place { facts.executed.clone() } else { facts.holds(name) };
     if !facts.executed.covers(&holds) {
