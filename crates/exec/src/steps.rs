@@ -13,6 +13,7 @@ mod promote;
 mod receivers;
 mod rescue;
 mod semi_sync;
+mod stop;
 mod verify;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! statement of one server. Running statements is the business of others; so is deciding which.
 //! What a version can do stands in one table, [`features`]; names follow from it.
 
+mod applier;
 mod columns;
 mod empty;
 mod epoch;
@@ -20,6 +21,8 @@ mod source;
 
 use primacy_types::ServerVersion;
 
+pub use applier::Unfinished;
+pub(crate) use applier::{ENDED_IN_THE_MIDDLE, waits_for_more};
 pub(crate) use columns::{Column, FILTERS};
 pub use empty::EmptyTransaction;
 pub use events::{Event, EventState};

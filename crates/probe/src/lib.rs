@@ -15,6 +15,6 @@ pub mod precheck;
 pub use classify::classify;
 pub use dialect::{
     ChangeScope, ChangeSource, Dialect, EmptyTransaction, Event, EventState, FEATURES, FeatureRow,
-    GtidWait, SemiSyncNames, SourceError, SourceSettings, Spelling, StartAt, Threads,
+    GtidWait, SemiSyncNames, SourceError, SourceSettings, Spelling, StartAt, Threads, Unfinished,
 };
 pub use observe::{Depth, Gap, Observation, observe};

@@ -16,6 +16,7 @@ use primacy_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::stop::stop;
 use super::{POLL, Progress, places};
 use crate::error::StepError;
 use crate::links::Link;
@@ -182,8 +183,7 @@ pub(super) async fn forget_the_rescue(
     let doing = "giving it its source back";
     let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at(doing))?;
     let dialect = link.dialect();
-    let stop = dialect.stop(Threads::Both, &channel.name);
-    link.execute(&stop, limit.as_duration()).await.map_err(at(doing))?;
+    stop(cluster, server, &mut link, limit).await?;
     let facts = look::facts(&mut link, limit).await.map_err(at(doing))?;
     let place = match shared.by_place {
         true => facts.channel(&channel.name).and_then(|c| c.applied.clone()),
@@ -257,13 +257,11 @@ async fn change(
             }
         };
         if facts.channel(name).is_some() && by_place {
-            let stop = dialect.stop(Threads::Both, name);
-            link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+            stop(cluster, server, &mut link, limit).await?;
         } else if facts.channel(name).is_some() {
             super::receivers::stop_on(cluster, server, &mut link, limit).await?;
             facts = keep_what_it_received(cluster, server, &mut link, source, limit).await?;
-            let stop = dialect.stop(Threads::Both, name);
-            link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+            stop(cluster, server, &mut link, limit).await?;
         }
         become_a_replica(cluster, server, &mut link, &facts, limit).await?;
         let settings = settings(cluster, &facts, source, course, start_at);

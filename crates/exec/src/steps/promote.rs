@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use primacy_probe::{Dialect, Threads};
+use primacy_probe::Dialect;
 use primacy_types::{Address, Epoch, Millis};
 use primacy_wire::WireError;
 
+use super::stop::stop;
 use crate::error::StepError;
 use crate::journal::record_primary;
 use crate::links::Link;
@@ -51,8 +52,7 @@ pub(super) async fn detach(
         ));
     }
     let dialect = link.dialect();
-    let stop = dialect.stop(Threads::Both, name);
-    link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+    stop(cluster, server, &mut link, limit).await?;
     let reset = dialect.reset_replica_all(name);
     link.execute(&reset, limit.as_duration()).await.map_err(at("forgetting its source"))?;
     Ok(format!("{server} holds {} and replicates from nobody", holds.said()))

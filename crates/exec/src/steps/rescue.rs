@@ -12,6 +12,7 @@ use primacy_types::{
 };
 
 use super::point::forget_the_rescue;
+use super::stop::stop;
 use super::{POLL, Progress, places};
 use crate::error::StepError;
 use crate::links::Link;
@@ -382,8 +383,7 @@ async fn attach(
     let at = |doing| StepError::at(server, doing);
     let dialect = link.dialect();
     let name = &cluster.policy.channel;
-    let stop = dialect.stop(Threads::Both, name);
-    link.execute(&stop, limit.as_duration()).await.map_err(at("stopping replication"))?;
+    stop(cluster, server, link, limit).await?;
     // Only now does its place stand still.
     let facts = seen(shared, cluster, server, link, limit).await?;
     let start_at = match (shared.by_place, facts.channel(name).and_then(|c| c.applied.clone())) {

@@ -63,7 +63,6 @@ fn spawn(cluster: &Cluster, place: &str) -> Manager {
 async fn dies(manager: &mut Manager, place: &str) {
     use std::os::unix::process::ExitStatusExt;
     let status = manager.wait_exit(LONG).await;
-    eprintln!("DBG {place}\n{}", manager.log());
     assert_eq!(status.signal(), Some(9), "at {place}: {status}\n{}", manager.log());
     assert!(manager.log().contains(&format!("failpoint {place}")), "{}", manager.log());
 }

@@ -14,6 +14,7 @@ mod journal;
 mod mha;
 mod missing;
 mod network;
+mod partial;
 mod places;
 mod refusals;
 mod rescue;

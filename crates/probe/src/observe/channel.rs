@@ -7,7 +7,9 @@ use primacy_types::{
 use primacy_wire::{Row, Rows};
 
 use super::facts::{count, counter};
-use crate::dialect::{Column, Dialect, FILTERS, read_settings};
+use crate::dialect::{
+    Column, Dialect, ENDED_IN_THE_MIDDLE, FILTERS, read_settings, waits_for_more,
+};
 
 /// Reads all channels.
 pub(super) fn parse(
@@ -49,7 +51,8 @@ fn channel(dialect: Dialect, row: &Row, tables: Option<&Rows>, counters: &Rows) 
         },
         applier_running,
         receiver_error: error(row, Column::RECEIVER_ERRNO, Column::RECEIVER_ERROR),
-        applier_error: error(row, Column::APPLIER_ERRNO, Column::APPLIER_ERROR),
+        applier_error: error(row, Column::APPLIER_ERRNO, Column::APPLIER_ERROR)
+            .filter(|error| dialect.is_mariadb() || error.code != ENDED_IN_THE_MIDDLE),
         received: received(dialect, row),
         read: place(row, Column::READ_FILE, Column::READ_OFFSET),
         applied: place(row, Column::APPLIED_FILE, Column::APPLIED_OFFSET),
@@ -70,16 +73,6 @@ fn channel(dialect: Dialect, row: &Row, tables: Option<&Rows>, counters: &Rows) 
         settings: read_settings(dialect, row, table),
         applier_idle: applier_running && waits_for_more(&text(Column::APPLIER_STATE)),
     }
-}
-
-/// Both vocabularies, all versions: `Slave has read all relay log; waiting for the slave I/O
-/// thread to update it` (5.6), `...; waiting for more updates`, `Replica has read all ...`. With
-/// parallel appliers it is the coordinator's state: its workers may still be busy, so that what is
-/// executed decides, not this alone.
-fn waits_for_more(state: &str) -> bool {
-    ["Slave has read all relay log", "Replica has read all relay log"]
-        .iter()
-        .any(|text| state.starts_with(text))
 }
 
 /// Seconds with a fraction, as `30.000`.
