@@ -39,6 +39,8 @@ pub(crate) struct Detached {
     pub(crate) stood: BinlogPosition,
     /// In its own, which has gone on since only if it has written itself.
     pub(crate) own: Option<BinlogPosition>,
+    /// Its channel as it was before the operation.
+    pub(crate) channel: ChannelStatus,
 }
 
 /// Keys of the operation's data.

@@ -266,8 +266,8 @@ async fn before_a_rescue(
 /// when the operation that gave them ended.
 pub fn is_left_at_a_rescue(snapshot: &ClusterSnapshot, server: &Address) -> bool {
     snapshot.live_channel(server).is_some_and(|channel| {
-        channel.user.starts_with(primacy_rescue::ACCOUNT_PREFIX)
-            && primacy_plan::source_of(snapshot, channel).is_none()
+        // MariaDB still says the number of the source before: only the address tells.
+        primacy_rescue::is_account(&channel.user) && !snapshot.servers.contains_key(&channel.source)
     })
 }
 

@@ -17,4 +17,4 @@ pub use disk::{Numbering, read_to_the_end};
 pub use error::RescueError;
 pub use files::LogFiles;
 pub use save::{Saved, save};
-pub use serve::{ACCOUNT_PREFIX, OneTimeAccount, ServeAs, Served, address_towards};
+pub use serve::{OneTimeAccount, ServeAs, Served, address_towards, is_account};

@@ -29,8 +29,15 @@ pub struct ServeAs {
     pub since: TransactionSet,
 }
 
-/// The names of such accounts begin with this.
-pub const ACCOUNT_PREFIX: &str = "rescue_";
+const ACCOUNT_PREFIX: &str = "rescue_";
+const ACCOUNT_LETTERS: usize = 8;
+
+/// Whether an account has a name as those of rescues have.
+pub fn is_account(name: &str) -> bool {
+    name.strip_prefix(ACCOUNT_PREFIX).is_some_and(|rest| {
+        rest.len() == ACCOUNT_LETTERS && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
+}
 
 /// The account of one rescue. It ends with the source.
 #[derive(Clone, Debug)]
@@ -136,7 +143,7 @@ fn account() -> OneTimeAccount {
     let text = |length| Alphanumeric.sample_string(&mut rand::rng(), length);
     // MySQL 5.6 takes no more than 16 characters of a name, 32 of a password of replication.
     OneTimeAccount {
-        user: format!("{ACCOUNT_PREFIX}{}", text(8)),
+        user: format!("{ACCOUNT_PREFIX}{}", text(ACCOUNT_LETTERS)),
         password: SecretString::from(text(28)),
     }
 }

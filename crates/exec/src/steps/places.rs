@@ -240,6 +240,37 @@ fn said(pair: &Pair) -> String {
     format!("{} of {} is {} of {}", pair.end, pair.source, pair.start, pair.server)
 }
 
+/// What a server has that forgot its source in this operation, and where it stood then; `None` for
+/// one that has a source.
+pub(super) async fn detached(
+    cluster: &Cluster,
+    shared: &Shared,
+    server: &Address,
+    link: &mut Link,
+    limit: Millis,
+) -> Result<Option<(ServerFacts, Detached)>, StepError> {
+    let Some(detached) = shared.detached(server) else { return Ok(None) };
+    let mut facts = facts(server, link, limit).await?;
+    if facts.channel(&cluster.policy.channel).is_some() {
+        return Ok(None);
+    }
+    still_stands(server, &facts, &detached)?;
+    facts.executed = TransactionSet::UpTo(Some(detached.stood.clone()));
+    Ok(Some((facts, detached)))
+}
+
+fn still_stands(
+    server: &Address,
+    facts: &ServerFacts,
+    detached: &Detached,
+) -> Result<(), StepError> {
+    if facts.binlog == detached.own {
+        return Ok(());
+    }
+    let why = "it has written itself since it was taken out of replication";
+    Err(StepError::impossible(server, why))
+}
+
 /// Where a replica may go on at the new primary: it has applied exactly what that had.
 pub(super) async fn place_for(
     cluster: &Cluster,
@@ -266,10 +297,9 @@ pub(super) async fn place_for(
     }
     let stands = match (seen.channel(&cluster.policy.channel), stood) {
         // It was to be the new primary itself, and somebody else became it.
-        (None, Some(detached)) if detached.own == seen.binlog => Some(detached.stood.clone()),
-        (None, Some(_)) => {
-            let why = "it has written itself since it was taken out of replication";
-            return Err(StepError::impossible(server, why));
+        (None, Some(detached)) => {
+            still_stands(server, &seen, detached)?;
+            Some(detached.stood.clone())
         }
         _ => {
             let seen = reach(cluster, server, link, &pair.end, limit).await?;

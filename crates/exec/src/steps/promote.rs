@@ -39,9 +39,11 @@ pub(super) async fn detach(
     if by_place {
         // What a relay log has behind the last whole transaction is no transaction.
         facts = super::places::apply_all(cluster, server, &mut link, limit).await?;
-        if let Some(stood) = look::channel(cluster, server, &facts)?.applied.clone() {
+        let now = look::channel(cluster, server, &facts)?;
+        if let Some(stood) = now.applied.clone() {
+            let channel = shared.noted_channel(server).unwrap_or_else(|| now.clone());
             let own = facts.binlog.clone();
-            shared.note_detached(server, Detached { stood, own }).await?;
+            shared.note_detached(server, Detached { stood, own, channel }).await?;
         }
     }
     let holds = if by_place { facts.executed.clone() } else { facts.holds(name) };

@@ -182,7 +182,12 @@ pub(super) async fn rescue(
     let target = saved.all_of_it(until);
     let incomplete = saved.is_incomplete();
     let mut link = open(cluster, server, limit).await?;
-    let facts = apply_received(cluster, shared, server, &mut link, limit).await?;
+    let detached = places::detached(cluster, shared, server, &mut link, limit).await?;
+    let facts = match &detached {
+        // It forgot its source, to be the new primary, before the plan was made again.
+        Some((facts, _)) => facts.clone(),
+        None => apply_received(cluster, shared, server, &mut link, limit).await?,
+    };
     if has(&facts, &cluster.policy.channel, &target) {
         return Ok(format!("{server} has everything that was saved already"));
     }
@@ -197,7 +202,10 @@ pub(super) async fn rescue(
             ),
         ));
     }
-    let channel = look::channel(cluster, server, &facts)?.clone();
+    let channel = match detached {
+        Some((_, detached)) => detached.channel,
+        None => look::channel(cluster, server, &facts)?.clone(),
+    };
     shared.note_channel(server, &channel).await?;
     let served = serve(cluster, shared, from, (saved, kept.since), &facts, &channel, &link).await?;
     let before = facts.executed.clone();
@@ -383,10 +391,16 @@ async fn attach(
     let at = |doing| StepError::at(server, doing);
     let dialect = link.dialect();
     let name = &cluster.policy.channel;
-    stop(cluster, server, link, limit).await?;
-    // Only now does its place stand still.
-    let facts = seen(shared, cluster, server, link, limit).await?;
-    let start_at = match (shared.by_place, facts.channel(name).and_then(|c| c.applied.clone())) {
+    let place = match places::detached(cluster, shared, server, link, limit).await? {
+        Some((_, detached)) => Some(detached.stood),
+        None => {
+            stop(cluster, server, link, limit).await?;
+            // Only now does its place stand still.
+            let facts = seen(shared, cluster, server, link, limit).await?;
+            facts.channel(name).and_then(|c| c.applied.clone())
+        }
+    };
+    let start_at = match (shared.by_place, place) {
         (false, _) => StartAt::Gtid(channel.positioning),
         (true, Some(place)) => StartAt::Position(place),
         (true, None) => {

@@ -127,6 +127,49 @@ async fn a_rescue_survives_a_manager_that_dies_at_every_step(server: &str) {
     assert_eq!(cluster.writable().await, [winner.as_str()]);
 }
 
+/// While no manager runs nobody keeps the old primary down: what it writes then is not left behind
+/// for what was read of its disk before.
+async fn what_the_primary_wrote_while_the_manager_was_dead_is_not_lost(server: &str) {
+    for (gtid, place) in
+        [(true, "before:detach"), (false, "before:rescue"), (false, "after:detach")]
+    {
+        let builder = cluster(server);
+        let cluster = if gtid { builder } else { builder.without_gtid() }.up().await;
+        let mut first = spawn(&cluster, place);
+        first.is_ready().await;
+        cluster.sql("s1", "CREATE TABLE app.t (id INT PRIMARY KEY)").await;
+        for replica in ["s2", "s3"] {
+            eventually(LONG, "the table is there", async || {
+                cluster.cell(replica, "SELECT COUNT(*) FROM app.t").await.is_some()
+            })
+            .await;
+            cluster.say(replica, "STOP SLAVE IO_THREAD", "STOP REPLICA IO_THREAD").await;
+        }
+        cluster.sql("s1", "INSERT INTO app.t VALUES (1)").await;
+        cluster.kill("s1").await;
+        dies(&mut first, place).await;
+        cluster.start("s1").await;
+        cluster.sql("s1", "SET GLOBAL read_only = 0").await;
+        cluster.sql("s1", "INSERT INTO app.t VALUES (2)").await;
+        cluster.kill("s1").await;
+        let last = Manager::spawn(PROGRAM, &cluster, &[]);
+        let socket = cluster.socket();
+        eventually(LONG, "the restarted manager listens", async || {
+            primacy_api::Client::connect(&socket).await.is_ok()
+        })
+        .await;
+        let winner = cluster.name_of(&last.has_done(Failover, LONG).await).unwrap();
+        for replica in ["s2", "s3"] {
+            eventually(LONG, "both rows are there", async || {
+                let rows = cluster.cell(replica, "SELECT COUNT(*) FROM app.t").await;
+                rows.as_deref() == Some("2")
+            })
+            .await;
+        }
+        assert_eq!(cluster.writable().await, [winner.as_str()]);
+    }
+}
+
 async fn ends_well(last: &Manager, cluster: &Cluster, writer: Writer, operations: usize) {
     let socket = cluster.socket();
     eventually(LONG, "the restarted manager listens", async || {
@@ -222,6 +265,7 @@ async fn an_old_primary_that_came_back_writable_is_closed_before_the_winner_open
 }
 
 on_each_server!(
+    what_the_primary_wrote_while_the_manager_was_dead_is_not_lost,
     a_failover_survives_a_manager_that_dies_at_every_step,
     a_switchover_survives_a_manager_that_dies_at_every_step,
     a_rescue_survives_a_manager_that_dies_at_every_step,

@@ -19,6 +19,7 @@ mod places;
 mod refusals;
 mod rescue;
 mod restraint;
+mod returning;
 mod seen;
 mod semi_sync;
 mod switchover;
