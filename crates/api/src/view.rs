@@ -15,6 +15,8 @@ pub enum ServerRole {
     Replica,
     /// It replicates and others replicate from it.
     RelayReplica,
+    /// It keeps the primary's binary logs, has no tables and is never promoted.
+    BinlogServer,
     /// It runs and has no part.
     Standalone,
     /// Nothing is known of it.
@@ -135,6 +137,7 @@ impl ServerView {
         let role = match (facts, &source) {
             (None, _) => ServerRole::Unknown,
             _ if snapshot.primary.as_ref() == Some(address) => ServerRole::Primary,
+            (Some(facts), _) if facts.binlog_server => ServerRole::BinlogServer,
             (_, Some(_)) if followed => ServerRole::RelayReplica,
             (_, Some(_)) => ServerRole::Replica,
             (_, None) => ServerRole::Standalone,
@@ -155,6 +158,7 @@ impl ServerView {
                 ServerRole::Primary => words.push("Primary"),
                 ServerRole::Replica => words.push("Replica"),
                 ServerRole::RelayReplica => words.extend(["Relay Primary", "Replica"]),
+                ServerRole::BinlogServer => words.push("Binlog Server"),
                 ServerRole::Standalone | ServerRole::Unknown => {}
             }
             if let Some(channel) = channel
@@ -223,6 +227,20 @@ mod tests {
     use super::*;
     use primacy_plan::testing::{addr, cluster};
     use primacy_types::ContactFailure;
+
+    #[test]
+    fn a_binlog_server_is_told_from_a_replica() {
+        let mut world = cluster(["a", "b", "c"]);
+        world.facts("c").binlog_server = true;
+        let seen = ServerView::of(&world.snapshot, &addr("c"));
+        assert_eq!(
+            (seen.role, &*seen.status),
+            (ServerRole::BinlogServer, "Binlog Server, Running")
+        );
+        world.channel("c").receiver = ReceiverState::Connecting;
+        let seen = ServerView::of(&world.snapshot, &addr("c"));
+        assert_eq!(seen.status, "Binlog Server, Replication Broken, Running");
+    }
 
     #[test]
     fn a_server_that_refuses_the_login_is_not_shown_as_down() {

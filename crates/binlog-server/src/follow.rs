@@ -162,7 +162,8 @@ impl Follower {
                 let more = batch.heartbeats;
                 self.channel.status.send_modify(|status| status.heartbeats += more);
             }
-            if !batch.items.is_empty() {
+            // Nothing new is a moment to force to disk what was written before (`--sync interval`).
+            if !batch.items.is_empty() || batch.heartbeats > 0 {
                 let items = batch.items;
                 let written = spawn_blocking(move || {
                     let written = appender.append(&items);

@@ -298,7 +298,10 @@ fn is_covered(
         notes.push(format!("nothing acknowledged is missing: {}", coverage.sentence));
         return None;
     }
-    let unread = snapshot.server(old).is_some_and(|s| s.on_disk.is_none());
+    // What a server's log holds that may go on writing settles nothing.
+    let unread = snapshot
+        .server(old)
+        .is_some_and(|s| s.on_disk.is_none() && (s.is_closed() || !s.fences.is_empty()));
     if stage == Stage::BeforeFence && unread && readable(snapshot, old) {
         notes.push(format!(
             "whether the replicas have everything is not proved ({}); what they lack is read from \

@@ -90,8 +90,13 @@ pub(crate) fn semi_sync(
     };
     let timing = &snapshot.policy.timing;
     let by_place = replicates_by_place(snapshot);
+    // Whoever reads from the winner already acknowledges to it too: it was below it in a chain, or
+    // was attached before the plan was made again.
+    let below = topology::direct_replicas(snapshot, winner)
+        .filter(|s| *s != old && snapshot.live(s).is_some() && !siblings.contains(s));
     let ackers: Vec<Address> = siblings
         .iter()
+        .chain(below)
         .filter(|s| snapshot.live(s).is_some_and(|f| f.semi_sync.replica_enabled))
         .filter(|s| by_place || snapshot.live_channel(s).is_some_and(|c| c.positioning.is_gtid()))
         // The winner's binary log does not continue what such a replica has.

@@ -153,10 +153,11 @@ impl Cluster {
     /// Waits until a replica has applied everything that its source has logged now.
     pub async fn catches_up(&self, replica: &str, source: &str) {
         let what = format!("{replica} has everything of {source}");
-        let position = if self.is_mariadb() { "@@gtid_binlog_pos" } else { "@@gtid_executed" };
-        let wanted = self.cell(source, &format!("SELECT {position}")).await.unwrap_or_default();
+        let position = if self.is_mariadb() { "gtid_binlog_pos" } else { "gtid_executed" };
+        let wanted =
+            self.cell(source, &format!("SELECT @@global.{position}")).await.unwrap_or_default();
         eventually(Duration::from_secs(20), &what, async || {
-            let has = self.cell(replica, &format!("SELECT {position}")).await;
+            let has = self.cell(replica, &format!("SELECT @@global.{position}")).await;
             if self.is_mariadb() {
                 return has.as_deref() == Some(&wanted);
             }

@@ -119,8 +119,9 @@ impl<'a> View<'a> {
 
     /// Servers that answer now and are primary or may become it.
     pub(super) fn promotable(&self) -> impl Iterator<Item = (&Address, &ServerFacts)> {
-        self.snapshot.all_live().filter(|(a, _)| {
-            self.is_primary(a) || self.policy().server(a).promotion != Promotion::Never
+        self.snapshot.all_live().filter(|(a, f)| {
+            let never = self.policy().server(a).promotion == Promotion::Never || f.binlog_server;
+            self.is_primary(a) || !never
         })
     }
 

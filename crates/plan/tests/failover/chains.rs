@@ -119,3 +119,15 @@ fn a_stranger_is_never_taken_for_a_detached_winner() {
     let request = FailoverRequest::default();
     assert!(plan_failover(snapshot, &diagnose(snapshot), &request, Stage::AfterSeal).is_err());
 }
+
+#[test]
+fn a_replica_that_was_attached_before_the_plan_was_made_again_acknowledges() {
+    let mut world = crate::killed().semi_sync(1).below("c", "b");
+    world.snapshot.policy.semi_sync = Some(primacy_types::SemiSyncPolicy {
+        wait_count: 1,
+        without_acker: primacy_types::WithoutAcker::Refuse,
+    });
+    let request = FailoverRequest { to: Some(addr("b")), ..FailoverRequest::default() };
+    let plan = ask(&world, &request).expect("c acknowledges to b");
+    assert!(steps(&plan).contains("c:3306"), "{}", steps(&plan));
+}

@@ -15,7 +15,7 @@ use primacy_testkit::{Builder, Cluster, Manager, Writer, cluster, eventually};
 use primacy_types::Address;
 use primacy_wire::{ConnectOptions, Session, WireError};
 
-use crate::{LONG, PROGRAM, on_each_server, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
 
 /// A binlog server's process.
 struct BinlogServer {
@@ -28,6 +28,11 @@ struct BinlogServer {
 impl BinlogServer {
     /// Lists it among the cluster's servers and starts it.
     async fn start(cluster: &Cluster) -> Self {
+        Self::start_in(cluster, cluster.place().join("kept")).await
+    }
+
+    /// The same with its files in this folder.
+    async fn start_in(cluster: &Cluster, dir: PathBuf) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = Address::new("127.0.0.1", free.local_addr().unwrap().port());
         drop(free);
@@ -37,7 +42,7 @@ impl BinlogServer {
         );
         let mut config = File::options().append(true).open(cluster.config()).unwrap();
         config.write_all(entry.as_bytes()).unwrap();
-        let (dir, log) = (cluster.place().join("kept"), cluster.place().join("binlog-server.log"));
+        let log = cluster.place().join("binlog-server.log");
         let child = Self::spawn(cluster, &address, &dir, &log);
         let server = Self { child, address, dir, log };
         server.receives(cluster).await;
@@ -81,13 +86,37 @@ impl BinlogServer {
         };
         let rows = session.query(words, Duration::from_secs(5)).await?;
         let row = rows.first().unwrap();
-        let names = ["Host", "Port", "IO_Running", "Log_File", "Log_Pos"];
-        let newer = ["Source_Host", "Source_Port", "Replica_IO_Running", "Source_Log_File"];
-        let older = ["Master_Host", "Master_Port", "Slave_IO_Running", "Master_Log_File"];
-        let place = if old { "Read_Master_Log_Pos" } else { "Read_Source_Log_Pos" };
-        let columns = if old { older } else { newer }.into_iter().chain([place]);
-        let cells = names.into_iter().zip(columns);
+        let names = ["Host", "Port", "IO_Running", "Last_IO_Errno"];
+        let newer = ["Source_Host", "Source_Port", "Replica_IO_Running", "Last_IO_Errno"];
+        let older = ["Master_Host", "Master_Port", "Slave_IO_Running", "Last_IO_Errno"];
+        let cells = names.into_iter().zip(if old { older } else { newer });
         Ok(cells.map(|(n, c)| (n.to_owned(), row.get(c).unwrap_or("").to_owned())).collect())
+    }
+
+    /// Points a replica to it, where that stands.
+    async fn feeds(&self, cluster: &Cluster, replica: &str, gtid: bool) {
+        let of = |name| cluster.replica_status(replica, name);
+        cluster.say(replica, "STOP SLAVE", "STOP REPLICA").await;
+        let file = of("Relay_Source_Log_File").await.unwrap();
+        let offset = of("Exec_Source_Log_Pos").await.unwrap();
+        let account = cluster.login(replica, AccountRole::Replication);
+        let passwords = cluster.passwords();
+        let replication = passwords.iter().find(|(role, _)| *role == AccountRole::Replication);
+        let (_, password) = replication.unwrap();
+        let (host, port) = (self.address.host(), self.address.port());
+        let mut change = format!(
+            "CHANGE MASTER TO MASTER_HOST = '{host}', MASTER_PORT = {port}, \
+             MASTER_USER = '{}', MASTER_PASSWORD = '{password}'",
+            account.user
+        );
+        if !gtid {
+            change.push_str(&format!(", MASTER_LOG_FILE = '{file}', MASTER_LOG_POS = {offset}"));
+        }
+        let newer = change
+            .replace("MASTER_", "SOURCE_")
+            .replace("CHANGE MASTER", "CHANGE REPLICATION SOURCE");
+        cluster.say(replica, &change, &format!("{newer}, SOURCE_SSL = 1")).await;
+        cluster.say(replica, "START SLAVE", "START REPLICA").await;
     }
 
     async fn receives(&self, cluster: &Cluster) {
@@ -225,6 +254,94 @@ async fn its_files_are_the_primarys(server: &str) {
     writer.finish(&cluster).await.everyone_has_everything();
 }
 
+/// A replica that reads from it for good, through rotations and its restarts.
+async fn a_replica_may_be_fed_from_it(server: &str) {
+    for gtid in [true, false] {
+        if gtid && server == "mysql-5.6" {
+            continue;
+        }
+        let builder = cluster(server);
+        let cluster = if gtid { builder } else { builder.without_gtid() }.up().await;
+        let mut keeper = BinlogServer::start(&cluster).await;
+        let writer = Writer::start(&cluster).await;
+        writer.goes_on(50).await;
+        keeper.feeds(&cluster, "s3", gtid).await;
+        for _ in 0..2 {
+            writer.goes_on(50).await;
+            cluster.sql("s1", "FLUSH BINARY LOGS").await;
+            keeper.kill9_and_start(&cluster).await;
+        }
+        writer.goes_on(50).await;
+        writer.finish(&cluster).await.everyone_has_everything();
+        let port = cluster.replica_status("s3", "Source_Port").await;
+        assert_eq!(port, Some(keeper.address.port().to_string()));
+    }
+}
+
+/// A small disk of its own, where that may be made.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "primacy-test"])
+            .arg(&at)
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(at))
+    }
+
+    fn grow(&self) {
+        let grown =
+            Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).status().unwrap();
+        assert!(grown.success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: whoever still writes there may go on until it ends.
+        let _best_effort = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// It stops acknowledging, says why, and goes on when there is room; then it has all of it.
+async fn a_full_disk_stops_acknowledgements_and_nothing_else(server: &str) {
+    let cluster = cluster(server).replicas(1).semi_sync(1).up().await;
+    let Some(disk) = SmallDisk::mount(cluster.place().join("small")) else {
+        println!("NOT RUN: no file system can be mounted here");
+        return;
+    };
+    let keeper = BinlogServer::start_in(&cluster, disk.0.join("kept")).await;
+    let manager = Manager::start(PROGRAM, &cluster).await;
+    leave_behind(&cluster, "s2").await;
+    cluster.sql("s1", "CREATE TABLE app.big (id INT PRIMARY KEY, filling LONGBLOB)").await;
+    let mut session = cluster.root("s1").await;
+    let writing = tokio::spawn(async move {
+        // More than the disk has room for.
+        for id in 1..=60 {
+            let insert = format!("INSERT INTO app.big VALUES ({id}, REPEAT('x', 100000))");
+            session.query(&insert, LONG * 3).await.unwrap();
+        }
+    });
+    eventually(LONG, "it says that its disk is full", async || {
+        let status = keeper.status(&cluster).await;
+        status.is_ok_and(|s| s["Last_IO_Errno"] == "1595" && s["IO_Running"] != "Yes")
+    })
+    .await;
+    assert!(!writing.is_finished(), "commits wait");
+    disk.grow();
+    eventually(LONG * 2, "commits go on", async || writing.is_finished()).await;
+    writing.await.unwrap();
+    manager.has_looked_again(&cluster.address("s1")).await;
+    cluster.kill("s1").await;
+    std::fs::remove_dir_all(&cluster.server("s1").datadir).unwrap();
+    manager.has_done(Failover, LONG * 2).await;
+    let rows = cluster.cell("s2", "SELECT COUNT(*) FROM app.big").await;
+    assert_eq!(rows.as_deref(), Some("60"));
+}
+
 /// Only who knows a password comes in, and only the manager commands.
 async fn strangers_and_replicas_do_not_command(server: &str) {
     let cluster = cluster(server).replicas(1).semi_sync(1).up().await;
@@ -239,10 +356,48 @@ async fn strangers_and_replicas_do_not_command(server: &str) {
     assert_eq!(keeper.status(&cluster).await.unwrap()["IO_Running"], "Yes");
 }
 
+/// The whole of it often enough that chance has its turn.
+mod twenty_times {
+    use primacy_testkit::cluster;
+
+    /// Two primaries are lost in each round.
+    async fn rounds(server: &str, gtid: bool) {
+        if !primacy_testkit::is_provisioned(server) {
+            return;
+        }
+        for round in 1..=10 {
+            println!("round {round}");
+            let builder = cluster(server);
+            let builder = if gtid { builder } else { builder.without_gtid() };
+            Box::pin(super::nothing_is_lost(server, builder)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "run by `cargo xtask test --matrix`: takes minutes"]
+    async fn mariadb_10_11() {
+        rounds("mariadb-10.11", true).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "run by `cargo xtask test --matrix`: takes minutes"]
+    async fn mysql_9_7() {
+        rounds("mysql-9.7", true).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "run by `cargo xtask test --matrix`: takes minutes"]
+    async fn without_gtid_mysql_9_7() {
+        rounds("mysql-9.7", false).await;
+    }
+}
+
 on_each_server!(
     what_it_acknowledged_outlives_the_primary,
+    without_gtid_what_it_acknowledged_outlives_the_primary,
     its_files_are_the_primarys,
+    a_replica_may_be_fed_from_it,
+    a_full_disk_stops_acknowledgements_and_nothing_else,
     strangers_and_replicas_do_not_command,
 );
-// On MySQL without GTID the winner is not served in time; see docs/binlog-server.md.
-on_server!("mariadb-10.11", without_gtid_what_it_acknowledged_outlives_the_primary);
+on_mysql_5_6!(a_replica_may_be_fed_from_it);

@@ -87,7 +87,10 @@ async fn a_replica_left_at_saved_events_is_brought_back(server: &str) {
     cluster.sql("s1", "INSERT INTO app.t VALUES (1)").await;
     has_rows(&cluster, "s3", 1).await;
     cluster.is_whole("s1").await;
-    assert!(manager.log().contains("followed no primary any more"), "{}", manager.log());
+    eventually(LONG, "the manager says so", async || {
+        manager.log().contains("followed no primary any more")
+    })
+    .await;
 }
 
 on_each_server!(
