@@ -2,9 +2,10 @@
 
 mod cut;
 mod diff;
+pub(super) mod export;
 mod inputs;
 mod live;
-mod login;
+pub(super) mod login;
 mod save;
 mod show;
 mod spool;
@@ -17,6 +18,9 @@ use crate::args::{BinlogVerb, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
+
+/// The first bytes of a binary log.
+const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
 
 pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &BinlogVerb) -> Outcome {
     match verb {
