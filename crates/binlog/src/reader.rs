@@ -7,10 +7,11 @@ mod buffer;
 mod kind;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use buffer::Buffer;
+use buffer::{Anywhere, Buffer};
 pub use kind::FileKind;
 pub(crate) use kind::MAGIC;
 
@@ -30,12 +31,7 @@ pub struct Reader<R> {
     last: Option<(EventHeader, u64)>,
     /// From where on the file is encrypted.
     encrypted_from: Option<u64>,
-    /// Passes over bytes without reading them; says how many there were.
-    hop: Option<Hop<R>>,
 }
-
-/// Passes over bytes of the file without reading them; says how many there were.
-type Hop<R> = fn(&mut R, u64) -> std::io::Result<u64>;
 
 /// What a growing file has now.
 #[derive(Debug)]
@@ -59,7 +55,8 @@ impl Reader<File> {
         let file =
             file.map_err(|source| ReadError::Io { file: name.clone(), offset: 0, source })?;
         let mut reader = Self::new(file, name)?;
-        reader.hop = Some(hop_in_file);
+        let length = |file: &File| Ok(file.metadata()?.len());
+        reader.buffer.read_anywhere(Anywhere { read_at: File::read_at, length });
         Ok(reader)
     }
 }
@@ -74,14 +71,6 @@ pub(crate) fn open_readable(path: &Path) -> Result<Reader<File>, ReadError> {
     Ok(reader)
 }
 
-fn hop_in_file(file: &mut File, bytes: u64) -> std::io::Result<u64> {
-    let at = file.stream_position()?;
-    let there = file.metadata()?.len().saturating_sub(at);
-    let bytes = bytes.min(there);
-    file.seek(SeekFrom::Start(at.saturating_add(bytes)))?;
-    Ok(bytes)
-}
-
 impl<R: Read> Reader<R> {
     /// Reads from anything; `file` names it in errors.
     pub fn new(read: R, file: impl Into<String>) -> Result<Self, ReadError> {
@@ -94,7 +83,6 @@ impl<R: Read> Reader<R> {
             verify: true,
             last: None,
             encrypted_from: None,
-            hop: None,
         };
         // Enough to see a MariaDB START_ENCRYPTION event behind the format description.
         reader.fill(1 << 10)?;
@@ -241,6 +229,7 @@ impl<R: Read> Reader<R> {
     pub fn skip(&mut self, header: &EventHeader) -> Result<(), ReadError> {
         let length = header.length as usize;
         let there = self.buffer.bytes().len();
+        self.buffer.passed_over(length);
         if length <= there {
             self.buffer.consume(length);
             return Ok(());
@@ -249,13 +238,13 @@ impl<R: Read> Reader<R> {
         if header.kind == EventKind::START_ENCRYPTION {
             self.encrypted_from = Some(offset.saturating_add(u64::from(header.length)));
         }
-        let Some(hop) = self.hop else {
+        if !self.buffer.can_hop() {
             let length = self.load(header)?;
             self.buffer.consume(length);
             return Ok(());
-        };
+        }
         let missing = (length - there) as u64;
-        let hopped = self.buffer.hop(missing, hop).map_err(|e| self.io(offset, e))?;
+        let hopped = self.buffer.hop(missing).map_err(|e| self.io(offset, e))?;
         if hopped < missing {
             let have = there as u64 + hopped;
             return Err(self.torn(offset, have, Some(u64::from(header.length))));

@@ -87,7 +87,14 @@ fn page(files: &str, failovers: &str, load: &str) -> String {
          Three MySQL 9.7 servers, GTID, asynchronous; the receivers of both replicas are stopped, \
          so many megabytes are written on the primary alone, and it is killed. The time is from \
          the kill until the new primary accepts writes, and holds what the replica needs to apply \
-         it.\n\n{failovers}",
+         it.\n\n{failovers}\n\
+         What the seconds of large ones are: the replica applies that many durable transactions, \
+         at the speed at which it replicates from any source (`sync_binlog = 1`, \
+         `innodb_flush_log_at_trx_commit = 1` on this machine's disk). Reading, cutting and serving \
+         are a few seconds of it.\n\n\
+         `mysqlbinlog` prints these row events without decoding them; small events cost it more. \
+         *hop* passes over large events without reading them; where all are small it reads \
+         everything: `cargo run --release -p primacy-binlog --example measure` makes such files.\n",
         project::today(),
         machine::facts(),
     )
