@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements, each with a page in docs/bench.
 
+mod binlog_server;
 mod failover;
 mod fake_server;
 mod machine;
@@ -13,6 +14,8 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(crate) enum Bench {
+    /// Whether the binlog server keeps up with a primary that writes as fast as it can.
+    BinlogServer(binlog_server::Args),
     /// How long applications cannot write: primaries killed and frozen, and switchovers.
     Failover(failover::Args),
     /// What a manager of many clusters needs, with simulated servers.
@@ -23,6 +26,7 @@ pub(crate) enum Bench {
 
 pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
     match what {
+        Bench::BinlogServer(args) => binlog_server::run(args),
         Bench::Failover(args) => failover::run(args),
         Bench::Manager(args) => manager::run(args),
         Bench::Rescue(args) => rescue::run(args),

@@ -140,7 +140,9 @@ impl Operation<'_> {
         &mut self,
         snapshot: &ClusterSnapshot,
     ) -> Result<(), OperationError> {
-        let Some(facts) = snapshot.live(&self.plan.old) else { return Ok(()) };
+        let Some(facts) = snapshot.live(&self.plan.old).filter(|_| !self.recorded) else {
+            return Ok(());
+        };
         if !facts.writable() && !has_everything(snapshot, &self.plan.old) {
             return Ok(());
         }
@@ -151,7 +153,7 @@ impl Operation<'_> {
     /// The last look at an old primary that is not fenced before somebody else gets its role: what
     /// came in between may have taken minutes, and whatever it accepted meanwhile would be lost.
     pub(crate) async fn give_up_if_it_came_back(&mut self) -> Result<(), OperationError> {
-        if self.plan.kind != OperationKind::Failover || self.fenced {
+        if self.plan.kind != OperationKind::Failover || self.fenced || self.recorded {
             return Ok(());
         }
         if steps::accepts_writes(self.cluster, &self.plan.old).await {

@@ -13,6 +13,7 @@ use primacy_store::{Level, Outcome, StepState};
 use primacy_types::{BinlogsOnDisk, ClusterSnapshot, Moment};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::error::{OperationError, StepError};
 use crate::failure::Next;
@@ -50,6 +51,10 @@ pub(crate) struct Operation<'c> {
     pub(crate) on_disk: Option<BinlogsOnDisk>,
     /// The old primary is fenced and kept so.
     pub(crate) fenced: bool,
+    /// When that was read.
+    pub(crate) disk_read: Option<Instant>,
+    /// The new epoch is on record, or may be: the old primary does not get its role back by giving up.
+    pub(crate) recorded: bool,
     /// When a held failover asks those again that failed.
     pub(crate) rounds: Rounds,
 }
@@ -208,6 +213,7 @@ impl Operation<'_> {
                 begun.started = true;
             }
             self.past_no_return |= self.plan.steps[at].no_return;
+            self.recorded |= records(&self.plan.steps[at].step);
             self.tell(Level::Info, self.plan.steps[at].step.sentence());
         }
         Ok(())
@@ -326,6 +332,11 @@ impl Operation<'_> {
         let id = Some(&self.journal.id);
         self.cluster.chronicle.tell(&self.cluster.name, id, level, text);
     }
+}
+
+/// Whether the new epoch is on record after this step, or may be.
+pub(crate) fn records(step: &Step) -> bool {
+    matches!(step, Step::RecordEpoch { .. } | Step::OpenWrites { .. })
 }
 
 /// The second pair of eyes: a plan that would break a promise is not run.

@@ -1,18 +1,20 @@
 //! Beginning an operation, going on with one that a restart interrupted, and bringing a stray
 //! replica home.
 
+use std::collections::BTreeSet;
+
 use primacy_plan::{
     OperationKind, Plan, Refusal, Stage, Step, diagnose, plan_failover, plan_reopen,
     plan_switchover,
 };
-use primacy_store::{Level, OperationRecord};
+use primacy_store::{Level, OperationRecord, StoreError};
 use primacy_types::{Address, ChannelStatus, ClusterSnapshot};
 
 use crate::error::{OperationError, StepError};
 use crate::hindrances::look_for_hindrances;
-use crate::journal::Journal;
+use crate::journal::{Begun, Journal};
 use crate::measure::Rounds;
-use crate::operation::{Control, Operation, check};
+use crate::operation::{Control, Operation, check, records};
 use crate::request::{Report, Request};
 use crate::shared::{Pair, Shared, channel_before_a_rescue, of_earlier, predecessor};
 use crate::steps::{self, Course, point};
@@ -75,6 +77,8 @@ pub async fn start(
         shared,
         on_disk: None,
         fenced: false,
+        disk_read: None,
+        recorded: false,
         rounds: Rounds::default(),
         journal,
         request,
@@ -139,11 +143,14 @@ pub async fn resume(
     });
     let shared = Shared::new(&cluster.store, record.id.clone(), &page.plan);
     shared.read_back().await?;
+    let recorded = has_recorded(&journal, &begun).await?;
     let mut operation = Operation {
         cluster,
         shared,
         on_disk: None,
         fenced: false,
+        disk_read: None,
+        recorded,
         rounds: Rounds::default(),
         journal,
         request: page.request,
@@ -169,7 +176,7 @@ pub async fn resume(
         return Err(operation.back_out(why).await);
     }
     if operation.plan.kind == OperationKind::Failover {
-        if !operation.is_recorded() {
+        if !operation.recorded {
             operation.give_up_if_serving().await?;
         }
         if operation.opened.is_none() {
@@ -177,7 +184,7 @@ pub async fn resume(
         }
         // Nothing was promised yet, and while nobody looked the old primary may have been started
         // and have written more: the rest is planned from what is there now.
-        if generation > 1 && !operation.is_recorded() {
+        if generation > 1 && !operation.recorded {
             let measure = steps::measure(&operation.plan);
             operation.measure(next, &measure).await?;
             return Box::pin(operation.drive(0)).await;
@@ -306,15 +313,21 @@ pub async fn close(cluster: &Cluster, server: &Address) -> Result<(), StepError>
     steps::close_by_sql(cluster, server).await
 }
 
-impl Operation<'_> {
-    /// The new epoch is on record, or may be.
-    fn is_recorded(&self) -> bool {
-        self.begun.iter().filter(|b| b.generation == self.generation).any(|b| {
-            let step = self.plan.steps.get(b.index).map(|s| &s.step);
-            matches!(step, Some(Step::RecordEpoch { .. } | Step::OpenWrites { .. }))
-        })
+/// Whether any step that was begun, in whichever of the plans, may have recorded the new epoch.
+async fn has_recorded(journal: &Journal, begun: &[Begun]) -> Result<bool, StoreError> {
+    let generations: BTreeSet<u32> = begun.iter().map(|b| b.generation).collect();
+    for generation in generations {
+        let Some(page) = journal.plan(generation).await? else { continue };
+        let of = begun.iter().filter(|b| b.generation == generation && b.started);
+        let mut steps = of.filter_map(|b| page.plan.steps.get(b.index));
+        if steps.any(|planned| records(&planned.step)) {
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
 
+impl Operation<'_> {
     async fn give_up_if_serving(&mut self) -> Result<(), OperationError> {
         let limit = self.cluster.policy.timing.statement_limit.as_duration();
         let snapshot = self.cluster.eyes.look(limit).await;

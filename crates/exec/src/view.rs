@@ -5,9 +5,13 @@ use std::time::Duration;
 use primacy_plan::reattach;
 use primacy_store::Level;
 use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, ClusterSnapshot};
+use tokio::time::Instant;
 
 use crate::operation::Operation;
 use crate::steps;
+
+/// How often the logs of a server that may still write are read while the failover is held.
+const READ_AGAIN: Duration = Duration::from_secs(10);
 
 impl Operation<'_> {
     /// What is seen now, with the old primary of this operation as the primary.
@@ -38,9 +42,12 @@ impl Operation<'_> {
             let seen = self.cluster.eyes.remembered();
             seen.server(&self.plan.old).is_some_and(primacy_types::ServerObservation::is_closed)
         };
-        if closed && matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
+        // One that may still write is read again, but not all the time: it may be large.
+        let fresh = closed || self.disk_read.is_some_and(|at| at.elapsed() < READ_AGAIN);
+        if fresh && matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
             return;
         }
+        self.disk_read = Some(Instant::now());
         let found = steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await;
         if found != self.on_disk
             && let Some(sentence) = found.as_ref().map(steps::said_of_disk)

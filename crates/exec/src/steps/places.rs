@@ -16,9 +16,9 @@ use crate::links::Link;
 use crate::shared::{Detached, Pair, Shared};
 use crate::{Cluster, look};
 
-/// An applier that has nothing left to do and whose place has not moved for so long stands at the
-/// last whole transaction: what its relay log has behind that is a part of one. Longer than the
-/// pauses in which parallel appliers write down how far they are (MySQL
+/// An applier that has nothing left to do, with workers that have nothing to do either, and whose
+/// place has not moved for so long stands at the last whole transaction: what its relay log has
+/// behind that is a part of one. Longer than the pauses in which parallel appliers write down how far they are (MySQL
 /// `replica_checkpoint_period`, 300 ms).
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -35,7 +35,13 @@ impl Applying {
     }
 
     /// Looks at a channel: whether all that is whole of what it received is applied.
-    fn is_done(&mut self, server: &Address, channel: &ChannelStatus) -> Result<bool, StepError> {
+    async fn is_done(
+        &mut self,
+        server: &Address,
+        link: &mut Link,
+        channel: &ChannelStatus,
+        limit: Millis,
+    ) -> Result<bool, StepError> {
         if self.last != channel.applied {
             self.last.clone_from(&channel.applied);
             self.moved = Instant::now();
@@ -45,7 +51,11 @@ impl Applying {
         }
         let idle = channel.applier_idle && self.moved.elapsed() >= SETTLED;
         if idle && channel.receiver == ReceiverState::Stopped {
-            return Ok(true);
+            let doing = "looking at its appliers";
+            let busy = super::stop::are_workers_busy(link, limit).await;
+            if !busy.map_err(StepError::at(server, doing))? {
+                return Ok(true);
+            }
         }
         self.progress.saw(server, channel.applied.clone(), || {
             let place = |p: &Option<BinlogPosition>| {
@@ -90,7 +100,7 @@ pub(super) async fn apply_all(
     loop {
         let facts = facts(server, link, limit).await?;
         let channel = look::channel(cluster, server, &facts)?;
-        if applying.is_done(server, channel)? {
+        if applying.is_done(server, link, channel, limit).await? {
             return Ok(facts);
         }
         keep_applying(server, link, channel, limit).await?;
@@ -192,7 +202,9 @@ pub(super) async fn reach(
             return Ok(facts);
         }
         let stands = || applied.map_or_else(|| "the beginning".to_owned(), ToString::to_string);
-        if channel.receiver == ReceiverState::Stopped && applying.is_done(server, channel)? {
+        if channel.receiver == ReceiverState::Stopped
+            && applying.is_done(server, link, channel, limit).await?
+        {
             return Err(StepError::impossible(
                 server,
                 format!("it stands at {} and receives no more, short of {end}", stands()),

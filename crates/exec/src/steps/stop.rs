@@ -86,6 +86,9 @@ async fn coordinator_in_the_middle(
         }
         tokio::time::sleep(POLL).await;
     }
+    if are_workers_busy(link, limit).await? {
+        return Ok(None);
+    }
     let rows = link.query(dialect.process_list(), limit.as_duration()).await?;
     let mut idle = rows.iter().filter_map(|row| dialect.idle_applier(row));
     // With several channels it cannot be told which is meant; then the STOP waits.
@@ -93,4 +96,12 @@ async fn coordinator_in_the_middle(
         (Some(session), None) => Some(session),
         _ => None,
     })
+}
+
+/// Whether any thread of replication is at work: with parallel appliers the coordinator has read
+/// everything long before its workers have applied it.
+pub(super) async fn are_workers_busy(link: &mut Link, limit: Millis) -> Result<bool, WireError> {
+    let dialect = link.dialect();
+    let rows = link.query(dialect.process_list(), limit.as_duration()).await?;
+    Ok(rows.iter().any(|row| dialect.is_busy_applier(row)))
 }

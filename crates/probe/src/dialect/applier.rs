@@ -67,6 +67,29 @@ impl Dialect {
         "SELECT @@global.slave_parallel_workers"
     }
 
+    /// Of the process list: a thread of replication that is at work. A coordinator that has read
+    /// all of the relay log says nothing of its workers, which may apply a long transaction or wait
+    /// for a lock. A state that is not known counts as work.
+    pub fn is_busy_applier(self, row: &Row) -> bool {
+        const IDLE: &[&str] = &[
+            // Workers, of MySQL and of MariaDB; also in the middle of a transaction of which no
+            // more has come.
+            "Waiting for an event from Coordinator",
+            "Waiting for work from SQL thread",
+            // Receivers of other channels.
+            "Waiting for source to send event",
+            "Waiting for master to send event",
+            "Reconnecting after",
+            "Waiting to reconnect after",
+            "Connecting to",
+        ];
+        let state = row.get("State").unwrap_or_default();
+        row.get("User") == Some("system user")
+            && row.get("Command") != Some("Daemon")
+            && !waits_for_more(state)
+            && !IDLE.iter().any(|idle| state.starts_with(idle))
+    }
+
     /// Of the process list: appliers that have nothing more to read.
     pub fn idle_applier(self, row: &Row) -> Option<u64> {
         let idle =
@@ -117,6 +140,28 @@ mod tests {
     fn versions_without_the_column_are_asked_otherwise() {
         assert!(Dialect::of(ServerVersion::mysql(5, 7, 44)).unfinished_transaction("").is_none());
         assert!(!Dialect::of(ServerVersion::mariadb(10, 11, 6)).stop_may_wait());
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_a_lock_is_busy() {
+        let list = rows(
+            "*** 1 ***\nId: 14\nUser: system user\nCommand: Query\nState: Replica has read all \
+             relay log; waiting for more updates\n\
+             *** 2 ***\nId: 15\nUser: system user\nCommand: Connect\nState: Waiting for an event \
+             from Coordinator\n\
+             *** 3 ***\nId: 16\nUser: system user\nCommand: Query\nState: Waiting for table \
+             metadata lock\n\
+             *** 4 ***\nId: 17\nUser: system user\nCommand: Slave_worker\nState: Waiting for work \
+             from SQL thread\n\
+             *** 5 ***\nId: 18\nUser: system user\nCommand: Daemon\nState: InnoDB purge worker\n\
+             *** 6 ***\nId: 19\nUser: app\nCommand: Query\nState: Updating\n",
+        );
+        let busy: Vec<_> = list
+            .iter()
+            .filter(|row| MYSQL.is_busy_applier(row))
+            .filter_map(|r| r.get("Id"))
+            .collect();
+        assert_eq!(busy, ["16"]);
     }
 
     #[test]
