@@ -18,7 +18,7 @@ pub(crate) use binlog::{
 };
 pub(crate) use binlog_serve::{BinlogServe, SyncWhen};
 pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
-pub(crate) use errant::{ErrantVerb, ExportErrant, InjectEmpty};
+pub(crate) use errant::{ErrantVerb, InjectEmpty};
 pub(crate) use local::{
     Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
 };

@@ -6,7 +6,6 @@ mod binlog_serve;
 mod config;
 mod daemon;
 mod errant;
-mod errant_export;
 mod grants;
 mod past;
 mod sandbox;

@@ -2,10 +2,9 @@
 
 mod cut;
 mod diff;
-pub(super) mod export;
 mod inputs;
 mod live;
-pub(super) mod login;
+mod login;
 mod save;
 mod show;
 mod spool;
@@ -18,9 +17,6 @@ use crate::args::{BinlogVerb, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
-
-/// The first bytes of a binary log.
-const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
 
 pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &BinlogVerb) -> Outcome {
     match verb {

@@ -14,9 +14,6 @@ use crate::session::{Asked, load, the_one};
 pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &ErrantVerb) -> Outcome {
     match verb {
         ErrantVerb::Show(which) => show(global, printer, which).await,
-        ErrantVerb::Export(args) => {
-            Box::pin(super::errant_export::run(global, printer, args)).await
-        }
         ErrantVerb::InjectEmpty(args) => inject_empty(global, printer, args).await,
     }
 }

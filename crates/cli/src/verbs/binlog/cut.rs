@@ -13,11 +13,14 @@ use serde::Serialize;
 
 use super::inputs::{self, Input};
 use super::spool::Spool;
-use super::{MAGIC, unreadable};
+use super::unreadable;
 use crate::args::CutLogs;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
+
+/// The first bytes of a binary log.
+const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
 
 #[derive(Serialize)]
 struct CutJson<'a> {

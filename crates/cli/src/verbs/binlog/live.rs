@@ -35,8 +35,6 @@ pub(super) struct Live {
     /// The end of the binary log when it was asked; `None` if it was not told.
     end: Option<BinlogPosition>,
     format: Option<FormatDescription>,
-    /// Its bytes.
-    head: Option<Vec<u8>>,
     /// What the last heartbeat said, if nothing came since.
     beat: Option<BinlogPosition>,
 }
@@ -49,23 +47,12 @@ impl Live {
         start: &StartAt,
     ) -> Result<Self, Failure> {
         let end = end_of_log(login).await?;
-        Ok(Self {
-            receiver: open(login, server_id, start).await?,
-            end,
-            format: None,
-            head: None,
-            beat: None,
-        })
+        Ok(Self { receiver: open(login, server_id, start).await?, end, format: None, beat: None })
     }
 
     /// The format of the events that come.
     pub(super) fn format(&self) -> Option<&FormatDescription> {
         self.format.as_ref()
-    }
-
-    /// The event that says so, byte for byte.
-    pub(super) fn head(&self) -> Option<&[u8]> {
-        self.head.as_deref()
     }
 
     /// The next event, or that the end that the log had at the beginning is reached. Without
@@ -103,7 +90,6 @@ impl Live {
         let event = RawEvent::new(bytes, 0).ok();
         if let Some(format) = event.and_then(|event| FormatDescription::decode(&event).ok()) {
             self.format = Some(format);
-            self.head = Some(bytes.to_vec());
         }
     }
 }

@@ -16,11 +16,11 @@ use crate::session::load;
 /// Limit of connecting with an account that no configuration names.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Limit of each question.
-pub(in crate::verbs) const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Which of a cluster's accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::verbs) enum LoginAs {
+pub(super) enum LoginAs {
     /// The one that watches and changes servers.
     Manager,
     /// The one that replicas use.
@@ -28,7 +28,7 @@ pub(in crate::verbs) enum LoginAs {
 }
 
 /// What is needed to connect, as the account that is given or configured.
-pub(in crate::verbs) fn options(
+pub(super) fn options(
     global: &Global,
     given: &ServerLogin,
     account: LoginAs,
@@ -114,12 +114,12 @@ fn with_user(given: &ServerLogin, user: &str, server: &Address) -> Result<Connec
 }
 
 /// A session.
-pub(in crate::verbs) async fn connect(options: &ConnectOptions) -> Result<Session, Failure> {
+pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Failure> {
     Session::connect(options).await.map_err(|error| refused(&error))
 }
 
 /// A server that could not be reached or did not answer.
-pub(in crate::verbs) fn refused(error: &WireError) -> Failure {
+pub(super) fn refused(error: &WireError) -> Failure {
     let exit = if error.code().is_some() { Exit::Refused } else { Exit::Unreachable };
     Failure::new(exit, error)
 }
