@@ -153,14 +153,15 @@ impl Cluster {
     /// Waits until a replica has applied everything that its source has logged now.
     pub async fn catches_up(&self, replica: &str, source: &str) {
         let what = format!("{replica} has everything of {source}");
-        let position = if self.is_mariadb() { "@@gtid_binlog_pos" } else { "@@gtid_executed" };
+        let position =
+            if self.is_mariadb() { "@@global.gtid_binlog_pos" } else { "@@global.gtid_executed" };
         let wanted = self.cell(source, &format!("SELECT {position}")).await.unwrap_or_default();
         eventually(Duration::from_secs(20), &what, async || {
             let has = self.cell(replica, &format!("SELECT {position}")).await;
             if self.is_mariadb() {
                 return has.as_deref() == Some(&wanted);
             }
-            let sql = format!("SELECT GTID_SUBSET('{wanted}', @@gtid_executed)");
+            let sql = format!("SELECT GTID_SUBSET('{wanted}', @@global.gtid_executed)");
             self.cell(replica, &sql).await.as_deref() == Some("1")
         })
         .await;
