@@ -82,7 +82,7 @@ impl Printer {
     }
 
     /// Lets `work` write its data to a file, without colours.
-    pub(crate) fn into_file(
+    pub(crate) fn data_to(
         &mut self,
         file: File,
         work: impl FnOnce(&mut Self) -> Result<(), Failure>,

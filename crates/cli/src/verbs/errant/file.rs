@@ -189,7 +189,7 @@ impl Saved {
                 let partial = beside(path);
                 let written = private(&partial)
                     .map_err(|e| failed("made", &partial, &e))
-                    .and_then(|file| printer.into_file(file, |printer| self.show(printer)))
+                    .and_then(|file| printer.data_to(file, |printer| self.show(printer)))
                     .and_then(|()| named(&partial, path, place.force));
                 if written.is_err() {
                     let _made_or_not = fs::remove_file(&partial);
