@@ -97,7 +97,7 @@ fn events(log: &[u8]) -> Vec<&[u8]> {
     all
 }
 
-/// A program that comes with the server, or is installed.
+/// A program that comes with the server; that of another version may not know it.
 fn program(server: &str, name: &str) -> Option<Command> {
     let installation = find_installation(Some(server)).unwrap();
     let own = installation.root.join("usr/bin").join(name);
@@ -107,7 +107,7 @@ fn program(server: &str, name: &str) -> Option<Command> {
         command.args(words);
         return Some(command);
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::var_os("PATH").filter(|_| installation.is_system()).unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.exists());
     if found.is_none() {
         println!("SKIPPED: {server} has no {name}");
