@@ -34,7 +34,12 @@ async fn errant(cluster: &Cluster, args: &[&str]) -> Ran {
 
 /// A primary and a replica that has everything.
 async fn pair(server: &str) -> Cluster {
-    let cluster = cluster(server).replicas(1).up().await;
+    pair_with(server, &[]).await
+}
+
+async fn pair_with(server: &str, options: &[&str]) -> Cluster {
+    let builder = options.iter().fold(cluster(server).replicas(1), |all, line| all.option(line));
+    let cluster = builder.up().await;
     cluster.sql("s1", "CREATE TABLE app.t (id INT PRIMARY KEY, note VARCHAR(20))").await;
     cluster.sql("s1", "INSERT INTO app.t VALUES (1, 'given')").await;
     cluster.catches_up("s2", "s1").await;
@@ -217,6 +222,31 @@ async fn what_a_replica_wrote_is_named_exported_and_replayed(server: &str) {
     .await;
 }
 
+async fn compressed_transactions_without_checksums_are_exported_too(server: &str) {
+    let compressed = match server.starts_with("mariadb") {
+        true => "log_bin_compress = ON\nlog_bin_compress_min_len = 10",
+        false => "binlog_transaction_compression = ON",
+    };
+    let cluster = pair_with(server, &[compressed, "binlog_checksum = NONE"]).await;
+    let manager = Manager::start(PROGRAM, &cluster).await;
+    four_by_mistake(&cluster).await;
+    let long = "INSERT INTO app.own VALUES (4, REPEAT('x', 20))";
+    by_mistake(&cluster, &[long]).await;
+    let address = cluster.address("s2");
+    manager.has_looked_again(&address).await;
+    let address = address.to_string();
+    let text = errant(&cluster, &["export", &address, "--readable"]).await;
+    assert_eq!(text.code, Some(0), "{}", text.err);
+    assert!(text.out.contains("app.own  2 rows"), "{}", text.out);
+    let file = cluster.place().join("errant.binlog");
+    let ran = errant(&cluster, &["export", &address, "-o", &file.display().to_string()]).await;
+    assert!(ran.out.starts_with("5 transactions"), "{} {}", ran.out, ran.err);
+    if replayed(&cluster, server, &file).await {
+        assert_eq!(rows(&cluster, "s1").await, rows(&cluster, "s2").await);
+        assert!(rows(&cluster, "s1").await.ends_with(&format!("3three,4{}", "x".repeat(20))));
+    }
+}
+
 async fn what_the_binary_logs_no_longer_hold_is_named(server: &str) {
     let cluster = pair(server).await;
     four_by_mistake(&cluster).await;
@@ -285,6 +315,15 @@ async fn there_is_a_reason_for_each_refusal(server: &str) {
     let folder = cluster.place().display().to_string();
     let ran = errant(&cluster, &["export", &replica, "-o", &folder, "--force"]).await;
     assert_eq!(ran.code, Some(2), "{}", ran.err);
+    // A primary that is dead is compared with as it was seen, or as its replicas know it.
+    let gtids = beyond_the_primary(&cluster).await;
+    cluster.kill("s1").await;
+    let ran = errant(&cluster, &["export", &replica, "--readable"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("app.t  1 row") && ran.out.contains(&gtids), "{}", ran.out);
+    let ran = errant(&cluster, &["export", &replica, "--readable", "--gtids", &gtids]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("app.t  1 row"), "{}", ran.out);
     cluster.kill("s2").await;
     let ran = errant(&cluster, &["export", &replica, "-o", &out]).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""), "{}", ran.err);
@@ -360,6 +399,7 @@ async fn numbers_that_were_used_twice_are_told_apart(server: &str) {
 
 on_each_server!(
     what_a_replica_wrote_is_named_exported_and_replayed,
+    compressed_transactions_without_checksums_are_exported_too,
     what_the_binary_logs_no_longer_hold_is_named,
     there_is_a_reason_for_each_refusal,
     empty_transactions_are_asked_for_and_make_them_known,

@@ -5,6 +5,7 @@ use primacy_binlog::describe::WantedGtids;
 use primacy_binlog::pick::Picker;
 use primacy_config::ClusterConfig;
 use primacy_types::Address;
+use primacy_wire::ConnectOptions;
 use serde::Serialize;
 
 use super::file::{Counts, Place, Saved};
@@ -14,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
 use crate::session::load;
-use crate::verbs::binlog::live::{Came, Live, failed};
+use crate::verbs::binlog::live::{Came, Live, failed, head_of};
 use crate::verbs::binlog::login::{self, LoginAs};
 
 #[derive(Serialize)]
@@ -58,7 +59,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: &ExportErr
     let replication = login::of_cluster(cluster, LoginAs::Replication, &args.server)?;
     let live = Live::connect(&replication, None, &chosen.start).await?;
     let mut saved = Saved::begin(&place)?;
-    let lacking = Box::pin(pick(live, &chosen.gtids, &mut saved)).await?;
+    let lacking = Box::pin(pick(&replication, live, &chosen.gtids, &mut saved)).await?;
     let lacking = match (&chosen.lacking, lacking.is_empty()) {
         (known, true) => known.clone(),
         (None, false) => Some(lacking.to_string()),
@@ -97,6 +98,7 @@ fn is_down(failure: Failure) -> Failure {
 
 /// Writes the transactions that are wanted; returns those that did not come.
 async fn pick(
+    login: &ConnectOptions,
     mut live: Live,
     gtids: &WantedGtids,
     saved: &mut Saved,
@@ -111,7 +113,12 @@ async fn pick(
             saved.give_up()?;
         }
         if picked.begins {
-            saved.begin_transaction(live.head(), &event.file, event.start)?;
+            let head = match saved.needs_head(&event.file) {
+                // The one that was sent may have been changed, and then its checksum is wrong.
+                true if !format.has_checksums() => head_of(login, None, &event.file).await?,
+                _ => live.head().to_vec(),
+            };
+            saved.begin_transaction(&head, &event.file, event.start)?;
         }
         if picked.is_wanted {
             saved.write(&event.bytes)?;

@@ -123,6 +123,11 @@ impl Saved {
         self.counts
     }
 
+    /// Whether the format of this file has to come before what follows.
+    pub(super) fn needs_head(&self, file: &Arc<str>) -> bool {
+        self.head_of.as_ref() != Some(file)
+    }
+
     /// The events that follow are a transaction that begins there. The format comes before the
     /// first of each file, so that whoever reads it knows how.
     pub(super) fn begin_transaction(
@@ -132,7 +137,7 @@ impl Saved {
         start: u64,
     ) -> Result<(), Failure> {
         self.before = Some((self.length, self.counts, self.stretches.len()));
-        if self.head_of.as_ref() != Some(file) {
+        if self.needs_head(file) {
             self.append(head)?;
             self.head_of = Some(Arc::clone(file));
         }
@@ -284,4 +289,73 @@ fn exists(path: &Path) -> Failure {
 
 fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Refused, format!("{} could not be {what}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_folder(folder: &Path) -> Saved {
+        let file = Some(folder.join("errant.binlog"));
+        Saved::begin(&Place { file, readable: false, force: false }).unwrap()
+    }
+
+    fn bytes(saved: &mut Saved) -> Vec<u8> {
+        saved.file.flush().unwrap();
+        fs::read(&saved.path).unwrap()
+    }
+
+    #[test]
+    fn nothing_stays_of_a_transaction_that_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = in_folder(folder.path());
+        let (one, two): (Arc<str>, Arc<str>) = ("binlog.000001".into(), "binlog.000002".into());
+        saved.begin_transaction(b"HEAD1", &one, 100).unwrap();
+        saved.write(b"half").unwrap();
+        saved.give_up().unwrap();
+        assert_eq!((bytes(&mut saved), saved.counts()), (MAGIC.to_vec(), Counts::default()));
+        saved.begin_transaction(b"HEAD1", &one, 200).unwrap();
+        saved.write(b"whole").unwrap();
+        saved.complete();
+        saved.begin_transaction(b"HEAD2", &two, 4).unwrap();
+        saved.write(b"torn").unwrap();
+        saved.give_up().unwrap();
+        saved.begin_transaction(b"HEAD2", &two, 8).unwrap();
+        saved.write(b"last").unwrap();
+        saved.complete();
+        assert_eq!(bytes(&mut saved), [&MAGIC[..], b"HEAD1wholeHEAD2last"].concat());
+        assert_eq!(saved.counts(), Counts { transactions: 2, events: 2, bytes: 9 });
+        let places: Vec<_> = saved.stretches.iter().map(|s| (s.offset, s.start)).collect();
+        assert_eq!(places, [(9, 200), (19, 8)]);
+    }
+
+    #[test]
+    fn what_stands_together_is_one_stretch() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = in_folder(folder.path());
+        let file: Arc<str> = "binlog.000001".into();
+        for start in [100, 105, 200] {
+            saved.begin_transaction(b"HEAD", &file, start).unwrap();
+            saved.write(b"event").unwrap();
+            saved.complete();
+        }
+        let places: Vec<_> = saved.stretches.iter().map(|s| (s.offset, s.start)).collect();
+        assert_eq!(places, [(8, 100), (18, 200)]);
+    }
+
+    #[test]
+    fn a_file_that_came_meanwhile_is_kept_and_nothing_half_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::write(&from, "new").unwrap();
+        fs::write(&to, "theirs").unwrap();
+        let refused = named(&from, &to, false).unwrap_err();
+        assert!(refused.message.contains("is there already"), "{}", refused.message);
+        assert_eq!(fs::read(&to).unwrap(), b"theirs");
+        named(&from, &to, true).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"new");
+        fs::remove_file(&to).unwrap();
+        drop(in_folder(folder.path()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

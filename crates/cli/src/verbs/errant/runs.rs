@@ -22,6 +22,13 @@ struct Run {
     is_gone: bool,
 }
 
+impl Run {
+    fn holds(&self, gtid: MariaDbGtid) -> bool {
+        (self.first.domain, self.first.server) == (gtid.domain, gtid.server)
+            && (self.first.sequence..=self.last).contains(&gtid.sequence)
+    }
+}
+
 /// Finds errant transactions in what goes by.
 #[derive(Clone, Debug)]
 pub(super) struct Runs {
@@ -82,9 +89,15 @@ impl Runs {
         }
     }
 
-    /// The errant ones that the binary logs hold, and those that they no longer hold.
-    pub(super) fn finish(mut self) -> (WantedGtids, WantedGtids) {
+    /// The errant ones that the binary logs hold, and those that they do not hold. `last` are some
+    /// that the server has, whether or not its binary logs say so.
+    pub(super) fn finish(mut self, last: &[MariaDbGtid]) -> (WantedGtids, WantedGtids) {
         self.errant.extend(self.pending.into_values().flatten());
+        for gtid in last {
+            if !self.errant.iter().any(|run| run.holds(*gtid)) {
+                self.errant.push(Run { first: *gtid, last: gtid.sequence, is_gone: true });
+            }
+        }
         let ranges = |gone| {
             let runs = self.errant.iter().filter(|run| run.is_gone == gone);
             WantedGtids::MariaDb(runs.map(|run| (run.first, run.last)).collect())
@@ -124,7 +137,7 @@ mod tests {
         let mut runs = Runs::new(BTreeMap::from([((0, 2), known)]));
         runs.begin(&gtids(list));
         gtids(log).into_iter().for_each(|gtid| runs.feed(gtid));
-        let (there, gone) = runs.finish();
+        let (there, gone) = runs.finish(&[]);
         (there.to_string(), gone.to_string())
     }
 
@@ -149,6 +162,15 @@ mod tests {
         assert_eq!((there.as_str(), gone.as_str()), ("0-2-6", "0-2-4..5"));
         let (there, gone) = errant(None, "0-2-3,0-1-5", "0-2-6");
         assert_eq!((there.as_str(), gone.as_str()), ("0-2-6", ""));
+    }
+
+    #[test]
+    fn what_the_server_has_and_no_file_names_is_not_held() {
+        let mut runs = Runs::new(BTreeMap::from([((0, 2), Some(50))]));
+        runs.begin(&gtids("0-2-50"));
+        runs.feed(gtids("0-2-51")[0]);
+        let (there, gone) = runs.finish(&gtids("0-2-51,1-2-7"));
+        assert_eq!((there.to_string(), gone.to_string()), ("0-2-51".into(), "1-2-7".into()));
     }
 
     #[test]

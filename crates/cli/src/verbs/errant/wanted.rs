@@ -81,14 +81,16 @@ pub(super) async fn found(
         return of_mysql(session, &set).await.map(Some);
     }
     let last = errant.iter().filter_map(|text| text.parse::<MariaDbGtid>().ok());
+    let last: Vec<MariaDbGtid> = last.collect();
     let writers: Vec<Writer> = last
+        .iter()
         .flat_map(|gtid| [(gtid.domain, gtid.server), (gtid.domain, facts.server_id)])
         .collect();
     let known = known_of(cluster, seen, primary).await;
     let writers = writers.into_iter().map(|writer| (writer, known.get(&writer).copied()));
     let login = login::of_cluster(cluster, LoginAs::Replication, server)?;
     let runs = Runs::new(writers.collect());
-    Box::pin(of_mariadb(session, &login, runs)).await.map(Some)
+    Box::pin(of_mariadb(session, &login, runs, &last)).await.map(Some)
 }
 
 /// The transactions that a person named.
@@ -143,6 +145,7 @@ async fn of_mariadb(
     session: &mut Session,
     login: &ConnectOptions,
     mut runs: Runs,
+    last: &[MariaDbGtid],
 ) -> Result<Chosen, Failure> {
     let names = files(session).await?;
     let (start, list) = Box::pin(first_file(&names, login, &runs)).await?;
@@ -159,7 +162,7 @@ async fn of_mariadb(
             runs.feed(gtid);
         }
     }
-    let (gtids, lacking) = runs.finish();
+    let (gtids, lacking) = runs.finish(last);
     let lacking = (!lacking.is_empty()).then(|| lacking.to_string());
     Ok(Chosen { gtids, lacking, start })
 }
