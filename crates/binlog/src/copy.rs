@@ -101,6 +101,12 @@ impl CopyWriter {
         self.open.as_ref().map(|open| BinlogPosition::new(open.name.clone(), open.end.max(4)))
     }
 
+    /// Whether the copy has the event that begins there: a source that could not be asked for the
+    /// very place sends what is before it once more.
+    pub fn has(&self, file: &str, start: u64) -> bool {
+        self.open.as_ref().is_some_and(|open| open.name == file && start < open.end)
+    }
+
     /// The format description with which the file begins that is gone on with, without its mark
     /// of being in use: a server whose file of that name begins otherwise is another one.
     pub fn head(&self) -> Option<&[u8]> {

@@ -1,5 +1,6 @@
 //! Builds GTID sets of many transactions: one after another as they stand in a log, without work
-//! per transaction as long as their numbers follow each other.
+//! per transaction as long as their numbers follow each other. Memory is that of the intervals in
+//! which they lie, however many transactions there are, in whatever order, and however often.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use crate::event::{GtidOf, MySqlGtid, Tag};
 /// Collects the names of transactions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Collector {
-    mysql: BTreeMap<(Uuid, Tag), Vec<(u64, u64)>>,
+    /// The last number of each interval by its first. None touches another.
+    mysql: BTreeMap<(Uuid, Tag), BTreeMap<u64, u64>>,
     mariadb: MariaDbGtidPos,
     /// The source of the last one, whose intervals are about to grow.
     last: Option<(Uuid, Tag, u64, u64)>,
@@ -27,6 +29,10 @@ impl Collector {
     }
 
     fn add_mysql(&mut self, MySqlGtid { uuid, tag, number }: MySqlGtid) {
+        // No server gives this number, and no set holds it.
+        if number == 0 {
+            return;
+        }
         if let Some((last_uuid, last_tag, _, last)) = &mut self.last
             && *last_uuid == uuid
             && *last_tag == tag
@@ -45,24 +51,29 @@ impl Collector {
             return;
         };
         let intervals = self.mysql.entry((uuid, tag)).or_default();
-        match intervals.last_mut() {
-            // Transactions of several sources alternate.
-            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
-            _ => intervals.push((first, last)),
+        let (mut first, mut last) = (first, last);
+        if let Some((&from, &to)) = intervals.range(..=first).next_back()
+            && to >= first.saturating_sub(1)
+        {
+            (first, last) = (from, to.max(last));
         }
+        // Those that begin within it, or right behind it, become one with it.
+        while let Some((&from, &to)) = intervals.range(first..=last.saturating_add(1)).next() {
+            intervals.remove(&from);
+            last = to.max(last);
+        }
+        intervals.insert(first, last);
     }
 
     /// Whether the transaction was collected.
     pub(crate) fn has(&self, gtid: &GtidOf) -> bool {
         match gtid {
             GtidOf::MySql(MySqlGtid { uuid, tag, number }) => {
-                let within = |(first, last): &(u64, u64)| (first..=last).contains(&number);
                 let last = self.last.filter(|(u, t, ..)| (u, t) == (uuid, tag));
-                last.is_some_and(|(_, _, first, last)| within(&(first, last)))
-                    || self
-                        .mysql
-                        .get(&(*uuid, *tag))
-                        .is_some_and(|intervals| intervals.iter().any(within))
+                let intervals = self.mysql.get(&(*uuid, *tag));
+                let before = intervals.and_then(|all| all.range(..=*number).next_back());
+                last.is_some_and(|(_, _, first, last)| (first..=last).contains(number))
+                    || before.is_some_and(|(_, last)| number <= last)
             }
             GtidOf::MariaDb(gtid) => {
                 let last = self.mariadb.last(gtid.domain);
@@ -81,10 +92,11 @@ impl Collector {
         if self.mysql.is_empty() {
             return kind.nothing();
         }
-        let sets = self.mysql.into_iter().map(|((uuid, tag), numbers)| {
-            set_of(&MySqlGtid { uuid, tag, number: 1 }.source(), &numbers)
+        let all = self.mysql.into_iter().flat_map(|((uuid, tag), intervals)| {
+            let source = MySqlGtid { uuid, tag, number: 1 }.source();
+            intervals.into_iter().map(move |(first, last)| (source.clone(), first, last))
         });
-        TransactionSet::MySql(union_all(sets.collect()))
+        TransactionSet::MySql(all.collect())
     }
 }
 
@@ -125,5 +137,33 @@ mod tests {
         }
         let set = all.finish(&TransactionSet::UpTo(None));
         assert_eq!(set.to_string(), format!("{a}:1-4,{b}:7-8:20"));
+    }
+
+    #[test]
+    fn what_is_kept_are_intervals_in_whatever_order_and_however_often_they_come() {
+        let uuid = Uuid::from_u128(1);
+        let gtid = |number| GtidOf::MySql(MySqlGtid { uuid, tag: Tag::default(), number });
+        let mut all = Collector::default();
+        // The same again and again; pairs in the wrong order, as parallel appliers commit; backwards.
+        for number in
+            std::iter::repeat_n(5, 1000).chain((10..1000).map(|n| n ^ 1)).chain((2000..3000).rev())
+        {
+            all.add(gtid(number));
+            let kept = all.mysql.values().map(BTreeMap::len).sum::<usize>();
+            assert!(kept <= 4, "{kept} intervals after {number}");
+        }
+        for (number, has) in
+            [(4, false), (5, true), (6, false), (10, true), (999, true), (1000, false)]
+        {
+            assert_eq!(all.has(&gtid(number)), has, "{number}");
+        }
+        all.add(gtid(1));
+        for number in [0, u64::MAX, 3] {
+            all.add(gtid(number));
+        }
+        all.add(gtid(4));
+        all.add(gtid(2));
+        let set = all.finish(&TransactionSet::UpTo(None)).to_string();
+        assert!(set.starts_with(&format!("{uuid}:1-5:10-999:2000-2999")), "{set}");
     }
 }

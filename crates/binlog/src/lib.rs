@@ -9,7 +9,8 @@
 //! [`transaction`] finds where transactions begin and end, [`scan`] says what files hold,
 //! [`relay`] reads relay logs in the coordinates of their source, [`cut`] takes out what is
 //! missing, and an [`Archive`] keeps it. For people, [`describe`] puts events into words,
-//! [`verify`] judges files, and [`copy`] keeps a copy of a server's files.
+//! [`verify`] judges files, and [`copy`] keeps a copy of a server's files; [`pick`] takes some
+//! transactions out of a stream.
 //!
 //! Not here: the network, decisions, and anything that applies events.
 
@@ -27,6 +28,7 @@ pub mod describe;
 pub mod event;
 pub mod index;
 pub mod payload;
+pub mod pick;
 pub mod relay;
 pub mod scan;
 pub mod transaction;

@@ -18,7 +18,7 @@ pub(crate) use binlog::{
 };
 pub(crate) use binlog_serve::{BinlogServe, SyncWhen};
 pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
-pub(crate) use errant::{ErrantVerb, InjectEmpty};
+pub(crate) use errant::{ErrantVerb, ExportErrant, InjectEmpty};
 pub(crate) use local::{
     Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
 };
@@ -137,7 +137,7 @@ pub(crate) enum Verb {
     Pause(Pause),
     /// Allow automatic actions again: ends a pause, and the block after a recent failover
     Resume(ToAct),
-    /// Find errant transactions, and make them known to every server
+    /// Find errant transactions, export them, and make them known to every server
     #[command(subcommand, after_long_help = examples::ERRANT)]
     Errant(ErrantVerb),
     /// List past operations, or show one with its timeline and journal

@@ -3,6 +3,7 @@
 //! A reader that went away ends the command quietly. Colours are shown on a terminal unless
 //! `NO_COLOR` or `--color` says otherwise.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
@@ -78,6 +79,19 @@ impl Printer {
     pub(crate) fn data(&mut self, text: &str) -> Result<(), Failure> {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         written(write!(self.out, "{text}{end}").and_then(|()| self.out.flush()))
+    }
+
+    /// Lets `work` write its data to a file, without colours.
+    pub(crate) fn data_to(
+        &mut self,
+        file: File,
+        work: impl FnOnce(&mut Self) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let to_file: Stream = AutoStream::never(Box::new(file));
+        let out = std::mem::replace(&mut self.out, to_file);
+        let worked = work(self);
+        self.out = out;
+        worked
     }
 
     /// Writes bytes that are no text.

@@ -161,7 +161,7 @@ impl Cluster {
             if self.is_mariadb() {
                 return has.as_deref() == Some(&wanted);
             }
-            let sql = format!("SELECT GTID_SUBSET('{wanted}', @@gtid_executed)");
+            let sql = format!("SELECT GTID_SUBSET('{wanted}', @@global.gtid_executed)");
             self.cell(replica, &sql).await.as_deref() == Some("1")
         })
         .await;

@@ -77,3 +77,26 @@ fn names_and_folders_of_others_are_refused() {
     let error = CopyWriter::open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("another series"), "{error}");
 }
+
+#[test]
+fn beyond_four_gibibytes_what_is_sent_again_is_known_and_the_rest_goes_on() {
+    const BIG: u64 = (4 << 30) + 100;
+    let folder = tempfile::tempdir().unwrap();
+    let events = events(&fixture());
+    let mut copy = CopyWriter::open(folder.path()).unwrap();
+    copy.write(NAME, events[0].0, &events[0].1).unwrap();
+    // As if a transaction of this size had come. Nothing of it takes space on the disk.
+    let open = copy.open.as_mut().unwrap();
+    open.file.set_len(BIG).unwrap();
+    open.file.seek(SeekFrom::End(0)).unwrap();
+    open.end = BIG;
+    assert_eq!(copy.position(), Some(BinlogPosition::new(NAME, BIG)));
+    assert!(copy.has(NAME, 4) && copy.has(NAME, BIG - 1));
+    assert!(!copy.has(NAME, BIG) && !copy.has("binlog.000008", 4));
+    let error = copy.write(NAME, BIG & 0xffff_ffff, &events[1].1).unwrap_err();
+    assert!(matches!(error, CopyError::Hole { .. }), "{error}");
+    copy.write(NAME, BIG, &events[1].1).unwrap();
+    let length = events[1].1.len() as u64;
+    assert_eq!(fs::metadata(folder.path().join(NAME)).unwrap().len(), BIG + length);
+    assert_eq!(copy.position(), Some(BinlogPosition::new(NAME, BIG + length)));
+}

@@ -3,6 +3,7 @@
 //! Unlike a MariaDB position, which is everything up to a transaction, this is exactly those that
 //! are named: `0-1-100`, or `0-1-100..105`, as [`primacy_types::MariaDbGtidPos::beyond`] says it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use primacy_types::{MariaDbGtid, MySqlGtidSet};
@@ -46,6 +47,24 @@ impl WantedGtids {
             Self::MySql(set) => set.is_empty(),
             Self::MariaDb(ranges) => ranges.is_empty(),
         }
+    }
+}
+
+/// As it is read.
+impl fmt::Display for WantedGtids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranges = match self {
+            Self::MySql(set) => return set.fmt(f),
+            Self::MariaDb(ranges) => ranges,
+        };
+        for (index, (first, last)) in ranges.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            match first.sequence == *last {
+                true => write!(f, "{comma}{first}")?,
+                false => write!(f, "{comma}{first}..{last}")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -50,6 +50,8 @@ Examples:
 pub(super) const ERRANT: &str = "\
 Examples:
   primacy errant show                         of all clusters
+  primacy errant export db2:3306 --readable   what they did
+  primacy errant export db2:3306 -o errant.binlog
   primacy errant inject-empty orders --dry-run
   primacy errant inject-empty orders --server db2:3306";
 

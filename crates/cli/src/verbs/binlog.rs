@@ -3,13 +3,13 @@
 mod cut;
 mod diff;
 mod inputs;
-mod live;
-mod login;
+pub(super) mod live;
+pub(super) mod login;
 mod save;
 mod show;
-mod spool;
+pub(super) mod spool;
 mod verify;
-mod view;
+pub(super) mod view;
 
 use primacy_binlog::ReadError;
 
@@ -31,7 +31,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &BinlogVer
 }
 
 /// Why a file was not read, and the way out.
-fn unreadable(error: &ReadError) -> Failure {
+pub(super) fn unreadable(error: &ReadError) -> Failure {
     let failure = Failure::new(Exit::Refused, error);
     match error {
         ReadError::Encrypted { .. } => failure.hint(

@@ -1,4 +1,10 @@
-//! `errant`: who has transactions that no primary gave it, and empty ones in their place.
+//! `errant`: who has transactions that no primary gave it, the transactions themselves, and
+//! empty ones in their place.
+
+mod export;
+mod file;
+mod runs;
+mod wanted;
 
 use primacy_api::{InjectOrder, Injection};
 
@@ -14,6 +20,7 @@ use crate::session::{Asked, load, the_one};
 pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &ErrantVerb) -> Outcome {
     match verb {
         ErrantVerb::Show(which) => show(global, printer, which).await,
+        ErrantVerb::Export(args) => Box::pin(export::run(global, printer, args)).await,
         ErrantVerb::InjectEmpty(args) => inject_empty(global, printer, args).await,
     }
 }

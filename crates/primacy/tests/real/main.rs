@@ -6,6 +6,7 @@
 
 mod binlog_server;
 mod election;
+mod errant;
 mod events;
 mod failover;
 // The places where a manager can be made to die are in such builds only.

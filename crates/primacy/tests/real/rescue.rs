@@ -106,7 +106,8 @@ pub(crate) async fn stop_receiver(cluster: &Cluster, replica: &str) {
 }
 
 async fn executed(cluster: &Cluster, server: &str) -> String {
-    let name = if cluster.is_mariadb() { "@@gtid_binlog_pos" } else { "@@gtid_executed" };
+    let name =
+        if cluster.is_mariadb() { "@@global.gtid_binlog_pos" } else { "@@global.gtid_executed" };
     cluster.cell(server, &format!("SELECT {name}")).await.unwrap_or_default()
 }
 
@@ -119,7 +120,7 @@ async fn keeps(cluster: &Cluster, server: &str, executed: &str) {
         let state = cluster.cell(server, "SELECT @@gtid_binlog_state").await.unwrap();
         assert!(state.contains(executed), "{server}: {state} lacks {executed}");
     } else {
-        let sql = format!("SELECT GTID_SUBSET('{executed}', @@gtid_executed)");
+        let sql = format!("SELECT GTID_SUBSET('{executed}', @@global.gtid_executed)");
         assert_eq!(cluster.cell(server, &sql).await.as_deref(), Some("1"), "{server}");
     }
 }

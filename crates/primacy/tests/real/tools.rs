@@ -130,6 +130,21 @@ async fn a_server_is_copied_byte_for_byte_and_after_a_crash_goes_on(server: &str
     is_the_same(&cluster, &folder).await;
 }
 
+/// MySQL changes the format that it sends to whoever begins in the middle of a file.
+async fn a_copy_without_checksums_goes_on_in_the_middle_of_a_file(server: &str) {
+    let cluster = cluster(server).replicas(0).option("binlog_checksum = NONE").up().await;
+    write(&cluster).await;
+    let address = cluster.address("s1").to_string();
+    let folder = cluster.place().join("copies");
+    let out = folder.display().to_string();
+    for row in ["INSERT INTO app.t VALUES (7, 'seven')", "INSERT INTO app.t VALUES (8, 'eight')"] {
+        let ran = run(&cluster, &["save", "--server", &address, "--out", &out]).await;
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        is_the_same(&cluster, &folder).await;
+        cluster.sql("s1", row).await;
+    }
+}
+
 async fn another_servers_files_are_not_continued(server: &str) {
     let cluster = cluster(server).replicas(1).up().await;
     let folder = cluster.place().join("copies").display().to_string();
@@ -241,6 +256,7 @@ async fn mysqlbinlog_reads_a_cut(server: &str) {
 on_each_server!(
     a_live_server_is_shown_like_its_files,
     a_server_is_copied_byte_for_byte_and_after_a_crash_goes_on,
+    a_copy_without_checksums_goes_on_in_the_middle_of_a_file,
     another_servers_files_are_not_continued,
     two_servers_are_compared,
     an_account_may_be_given_and_its_password_is_nowhere,

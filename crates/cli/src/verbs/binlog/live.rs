@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use primacy_binlog::event::EventKind;
+use bytes::Bytes;
+use primacy_binlog::event::{EventKind, GtidList};
 use primacy_binlog::{FormatDescription, RawEvent};
 use primacy_probe::Dialect;
 use primacy_replication::{
@@ -22,7 +23,7 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// What came.
-pub(super) enum Came {
+pub(in crate::verbs) enum Came {
     /// An event that stands in a file.
     Event(ReceivedEvent),
     /// Everything there is has come, for now.
@@ -30,35 +31,43 @@ pub(super) enum Came {
 }
 
 /// A stream of events.
-pub(super) struct Live {
+pub(in crate::verbs) struct Live {
     receiver: Receiver,
     /// The end of the binary log when it was asked; `None` if it was not told.
     end: Option<BinlogPosition>,
     format: Option<FormatDescription>,
+    /// The event that says it.
+    head: Bytes,
     /// What the last heartbeat said, if nothing came since.
     beat: Option<BinlogPosition>,
 }
 
 impl Live {
     /// Connects, and asks for events from `start` on.
-    pub(super) async fn connect(
+    pub(in crate::verbs) async fn connect(
         login: &ConnectOptions,
         server_id: Option<u32>,
         start: &StartAt,
     ) -> Result<Self, Failure> {
         let end = end_of_log(login).await?;
-        Ok(Self { receiver: open(login, server_id, start).await?, end, format: None, beat: None })
+        let receiver = open(login, server_id, start).await?;
+        Ok(Self { receiver, end, format: None, head: Bytes::new(), beat: None })
     }
 
     /// The format of the events that come.
-    pub(super) fn format(&self) -> Option<&FormatDescription> {
+    pub(in crate::verbs) fn format(&self) -> Option<&FormatDescription> {
         self.format.as_ref()
+    }
+
+    /// The format description that they came with.
+    pub(in crate::verbs) fn head(&self) -> &[u8] {
+        &self.head
     }
 
     /// The next event, or that the end that the log had at the beginning is reached. Without
     /// the end, it is where the server stands still: MySQL also sends a heartbeat where it passed
     /// over transactions.
-    pub(super) async fn next(&mut self, follow: bool) -> Result<Came, ReceiveError> {
+    pub(in crate::verbs) async fn next(&mut self, follow: bool) -> Result<Came, ReceiveError> {
         loop {
             let position = self.receiver.position();
             if !follow && self.end.as_ref().is_some_and(|end| position >= *end) {
@@ -86,12 +95,16 @@ impl Live {
         }
     }
 
-    fn learn(&mut self, bytes: &[u8]) {
-        let event = RawEvent::new(bytes, 0).ok();
-        if let Some(format) = event.and_then(|event| FormatDescription::decode(&event).ok()) {
+    fn learn(&mut self, bytes: &Bytes) {
+        if let Some(format) = format_of(bytes) {
             self.format = Some(format);
+            self.head = bytes.clone();
         }
     }
+}
+
+fn format_of(bytes: &[u8]) -> Option<FormatDescription> {
+    FormatDescription::decode(&RawEvent::new(bytes, 0).ok()?).ok()
 }
 
 async fn open(
@@ -117,7 +130,7 @@ async fn open(
 }
 
 /// The format description at the head of a file of the server.
-pub(super) async fn head_of(
+pub(in crate::verbs) async fn head_of(
     login: &ConnectOptions,
     server_id: Option<u32>,
     file: &str,
@@ -127,6 +140,34 @@ pub(super) async fn head_of(
     loop {
         if let Received::Event(event) = receiver.next().await.map_err(failed)? {
             return Ok(event.bytes.to_vec());
+        }
+    }
+}
+
+/// The list of earlier GTIDs at the head of a MariaDB server's file, if it has one.
+pub(in crate::verbs) async fn list_of(
+    login: &ConnectOptions,
+    file: &str,
+) -> Result<Option<GtidList>, Failure> {
+    let start = StartAt::Position(BinlogPosition::new(file, 4));
+    let mut receiver = open(login, None, &start).await?;
+    let mut format = None;
+    loop {
+        match receiver.next().await.map_err(failed)? {
+            Received::Format(bytes) => format = format_of(&bytes),
+            Received::Event(event) => {
+                let raw = RawEvent::new(&event.bytes, event.start)
+                    .map_err(|error| Failure::new(Exit::Refused, error))?;
+                match (raw.kind(), &format) {
+                    (EventKind::FORMAT_DESCRIPTION, _) => format = format_of(&event.bytes),
+                    (EventKind::GTID_LIST, Some(format)) => {
+                        return Ok(GtidList::decode(&raw, format).ok());
+                    }
+                    _ => return Ok(None),
+                }
+            }
+            Received::Heartbeat(_) => return Ok(None),
+            Received::File(_) | Received::MadeUp(_) => {}
         }
     }
 }
@@ -142,7 +183,7 @@ async fn end_of_log(login: &ConnectOptions) -> Result<Option<BinlogPosition>, Fa
 }
 
 /// Why there are no events (any more).
-pub(super) fn failed(error: ReceiveError) -> Failure {
+pub(in crate::verbs) fn failed(error: ReceiveError) -> Failure {
     match error {
         ReceiveError::Wire(error) if error.code().is_some() => {
             let failure = Failure::new(Exit::Refused, &error);

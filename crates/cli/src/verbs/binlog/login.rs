@@ -16,11 +16,11 @@ use crate::session::load;
 /// Limit of connecting with an account that no configuration names.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Limit of each question.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+pub(in crate::verbs) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Which of a cluster's accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LoginAs {
+pub(in crate::verbs) enum LoginAs {
     /// The one that watches and changes servers.
     Manager,
     /// The one that replicas use.
@@ -28,7 +28,7 @@ pub(super) enum LoginAs {
 }
 
 /// What is needed to connect, as the account that is given or configured.
-pub(super) fn options(
+pub(in crate::verbs) fn options(
     global: &Global,
     given: &ServerLogin,
     account: LoginAs,
@@ -45,23 +45,31 @@ pub(super) fn options(
                 }
             })?;
             let all: Vec<&ClusterConfig> = config.clusters.values().collect();
-            let cluster = configured(&all, given, server)?;
-            let account = match account {
-                LoginAs::Manager => &cluster.accounts.manager,
-                LoginAs::Replication => &cluster.accounts.replication,
-            };
-            Ok(ConnectOptions {
-                address: server.clone(),
-                user: account.user.clone(),
-                password: secret(account)?,
-                tls: tls_mode(&cluster.tls),
-                connect_timeout: cluster.policy.timing.connect_timeout.as_duration(),
-                database: None,
-                program: "primacy".to_owned(),
-                unix_socket: None,
-            })
+            of_cluster(configured(&all, given, server)?, account, server)
         }
     }
+}
+
+/// What is needed to connect to a cluster's server as one of its accounts.
+pub(in crate::verbs) fn of_cluster(
+    cluster: &ClusterConfig,
+    account: LoginAs,
+    server: &Address,
+) -> Result<ConnectOptions, Failure> {
+    let account = match account {
+        LoginAs::Manager => &cluster.accounts.manager,
+        LoginAs::Replication => &cluster.accounts.replication,
+    };
+    Ok(ConnectOptions {
+        address: server.clone(),
+        user: account.user.clone(),
+        password: secret(account)?,
+        tls: tls_mode(&cluster.tls),
+        connect_timeout: cluster.policy.timing.connect_timeout.as_duration(),
+        database: None,
+        program: "primacy".to_owned(),
+        unix_socket: None,
+    })
 }
 
 fn configured<'c>(
@@ -114,12 +122,12 @@ fn with_user(given: &ServerLogin, user: &str, server: &Address) -> Result<Connec
 }
 
 /// A session.
-pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Failure> {
+pub(in crate::verbs) async fn connect(options: &ConnectOptions) -> Result<Session, Failure> {
     Session::connect(options).await.map_err(|error| refused(&error))
 }
 
 /// A server that could not be reached or did not answer.
-pub(super) fn refused(error: &WireError) -> Failure {
+pub(in crate::verbs) fn refused(error: &WireError) -> Failure {
     let exit = if error.code().is_some() { Exit::Refused } else { Exit::Unreachable };
     Failure::new(exit, error)
 }

@@ -18,6 +18,9 @@ use crate::signals::Interrupt;
 /// Pause before a server that was away is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The furthest place that can be asked for: it has 32 bits on the wire.
+const FURTHEST: u64 = u32::MAX as u64;
+
 /// Where the flags of a format description stand in it, and the bit of a file in use.
 const FLAGS: usize = 17;
 
@@ -75,14 +78,18 @@ async fn copy_on(
     login: &ConnectOptions,
     copy: &mut CopyWriter,
 ) -> Result<Ended, Failure> {
-    let mut live = match Box::pin(connect(args, login, copy)).await {
-        Ok(live) => live,
+    let (mut live, sent_again) = match Box::pin(connect(args, login, copy)).await {
+        Ok(connected) => connected,
         Err(failure) if failure.exit == Exit::Unreachable => return Ok(Ended::Lost(failure)),
         Err(failure) => return Err(failure),
     };
     loop {
         match live.next(args.follow).await {
             Ok(Came::Event(event)) => {
+                if sent_again.as_deref() == Some(&*event.file) && copy.has(&event.file, event.start)
+                {
+                    continue;
+                }
                 copy.write(&event.file, event.start, &event.bytes).map_err(|e| written(&e))?;
             }
             Ok(Came::UpToDate) if args.follow => copy.sync().map_err(|e| written(&e))?,
@@ -93,20 +100,33 @@ async fn copy_on(
     }
 }
 
+/// Connects where the copy ends; also which file is sent from its head though it is there.
 async fn connect(
     args: &SaveLogs,
     login: &ConnectOptions,
     copy: &CopyWriter,
-) -> Result<Live, Failure> {
+) -> Result<(Live, Option<String>), Failure> {
+    let mut sent_again = None;
     let start = match (copy.position(), &args.from) {
         (Some(place), _) => {
             same_server(args, login, copy, &place).await?;
-            StartAt::Position(place)
+            let asked = asked_for(&place);
+            sent_again = (asked != place).then(|| place.file.clone());
+            StartAt::Position(asked)
         }
         (None, Some(file)) => StartAt::Position(BinlogPosition::new(file.clone(), 4)),
         (None, None) => StartAt::Beginning,
     };
-    Live::connect(login, args.server_id, &start).await
+    Ok((Live::connect(login, args.server_id, &start).await?, sent_again))
+}
+
+/// The place to ask for, to go on at `place`. A file so long has one huge transaction in it, with
+/// nothing or little behind: there is no place to ask for that would save much of the way.
+fn asked_for(place: &BinlogPosition) -> BinlogPosition {
+    match place.offset {
+        ..=FURTHEST => place.clone(),
+        _ => BinlogPosition::new(place.file.clone(), 4),
+    }
 }
 
 /// The file that is continued must be the server's own: it began in the same second, with the
@@ -143,5 +163,20 @@ fn written(error: &CopyError) -> Failure {
         ),
         CopyError::Unfit { .. } | CopyError::Exists(_) => failure.hint("name an empty folder"),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_beyond_four_gibibytes_is_reached_from_the_head_of_its_file() {
+        let place = |offset| BinlogPosition::new("binlog.000007", offset);
+        for offset in [4, 1 << 31, FURTHEST] {
+            assert_eq!(asked_for(&place(offset)), place(offset));
+        }
+        assert_eq!(asked_for(&place(FURTHEST + 1)), place(4));
+        assert_eq!(asked_for(&place(7 << 30)), place(4));
     }
 }

@@ -11,25 +11,25 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// A folder of our own, removed when dropped.
-pub(super) struct Spool {
+pub(in crate::verbs) struct Spool {
     folder: PathBuf,
 }
 
 impl Spool {
     /// In the folder for temporary files (`TMPDIR`), for nobody else to read.
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(in crate::verbs) fn new() -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("primacy-binlog-{}", Uuid::new_v4()));
         DirBuilder::new().mode(0o700).create(&folder).map_err(|e| failed(&folder, &e))?;
         Ok(Self { folder })
     }
 
     /// A path in it.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::verbs) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// A text in which a file of this folder is called what it was for the person.
-    pub(super) fn said(&self, text: &str) -> String {
+    pub(in crate::verbs) fn said(&self, text: &str) -> String {
         let Some(at) = text.find(&*self.folder.to_string_lossy()) else {
             return text.to_owned();
         };
@@ -39,7 +39,7 @@ impl Spool {
     }
 
     /// Writes standard input to a file in it.
-    pub(super) fn stdin(&self, name: &str) -> Result<PathBuf, Failure> {
+    pub(in crate::verbs) fn stdin(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.path(name);
         let copied = File::create_new(&path)
             .and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file));

@@ -16,7 +16,7 @@ use crate::render::binlog::{EventJson, TransactionJson, event_line, transaction_
 const TOGETHER: usize = 1 << 16;
 
 /// What is shown, and where to.
-pub(super) struct View<'p> {
+pub(in crate::verbs) struct View<'p> {
     printer: &'p mut Printer,
     lines: String,
     filter: Filter,
@@ -48,7 +48,11 @@ struct TornJson<'a> {
 }
 
 impl<'p> View<'p> {
-    pub(super) fn new(printer: &'p mut Printer, filter: Filter, transactions: bool) -> Self {
+    pub(in crate::verbs) fn new(
+        printer: &'p mut Printer,
+        filter: Filter,
+        transactions: bool,
+    ) -> Self {
         let how = match transactions {
             true => How::Transactions(Box::new(Transactions {
                 grouper: Grouper::from_anywhere(),
@@ -62,7 +66,7 @@ impl<'p> View<'p> {
     }
 
     /// The events that follow are from another stream: nothing that is open goes on there.
-    pub(super) fn next_stream(&mut self) {
+    pub(in crate::verbs) fn next_stream(&mut self) {
         self.file.clear();
         match &mut self.how {
             How::Events(describer) => describer.next_file(),
@@ -74,12 +78,12 @@ impl<'p> View<'p> {
     }
 
     /// Whether nothing that comes is wanted any more.
-    pub(super) fn is_over(&self, file: &str, start: u64) -> bool {
+    pub(in crate::verbs) fn is_over(&self, file: &str, start: u64) -> bool {
         self.filter.is_over(file, start)
     }
 
     /// Shows the event, if it is wanted.
-    pub(super) fn event(
+    pub(in crate::verbs) fn event(
         &mut self,
         file: &str,
         range: Range,
@@ -122,7 +126,7 @@ impl<'p> View<'p> {
     }
 
     /// Shows what is open at the end, and where the file is torn.
-    pub(super) fn end(&mut self, torn: Option<&Torn>) -> Result<(), Failure> {
+    pub(in crate::verbs) fn end(&mut self, torn: Option<&Torn>) -> Result<(), Failure> {
         let json = self.printer.wants_json();
         let file = &self.file;
         if let How::Transactions(open) = &self.how
@@ -149,13 +153,13 @@ impl<'p> View<'p> {
     }
 
     /// Writes what was collected.
-    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+    pub(in crate::verbs) fn flush(&mut self) -> Result<(), Failure> {
         let lines = std::mem::take(&mut self.lines);
         self.printer.data(&lines)
     }
 
     /// An error of one file; the others go on.
-    pub(super) fn failure(&mut self, failure: &Failure) -> Result<(), Failure> {
+    pub(in crate::verbs) fn failure(&mut self, failure: &Failure) -> Result<(), Failure> {
         self.flush()?;
         self.printer.failure(failure)
     }
