@@ -56,6 +56,8 @@ impl Applying {
             if !busy.map_err(StepError::at(server, doing))? {
                 return Ok(true);
             }
+            // What they finish next is written down a moment later.
+            self.moved = Instant::now();
         }
         self.progress.saw(server, channel.applied.clone(), || {
             let place = |p: &Option<BinlogPosition>| {

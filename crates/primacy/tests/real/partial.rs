@@ -116,11 +116,57 @@ async fn a_transaction_cut_in_the_middle_is_given_up_when_the_host_is_lost(serve
     }
 }
 
+/// Longer than an applier that has nothing to do is watched for.
+const A_WHILE: Duration = Duration::from_secs(3);
+
+/// Its coordinator has read all of it and is idle; a worker waits for somebody's lock.
+async fn a_transaction_that_is_applied_slowly_is_waited_for(server: &str) {
+    for gtid in [true, false] {
+        let builder = cluster(server).policy("on_possible_loss = \"proceed\"");
+        if gtid && server == "mysql-5.6" {
+            continue;
+        }
+        let cluster = if gtid { builder } else { builder.without_gtid() }.up().await;
+        let manager = Manager::start(PROGRAM, &cluster).await;
+        for replica in REPLICAS {
+            applies_in_parallel(&cluster, replica).await;
+        }
+        cluster.sql("s1", "CREATE TABLE app.t (id INT PRIMARY KEY, filling LONGBLOB)").await;
+        let mut locks = Vec::new();
+        for replica in REPLICAS {
+            has_rows(&cluster, replica, 0).await;
+            let mut session = cluster.root(replica).await;
+            session.query("LOCK TABLES app.t READ", LONG).await.unwrap();
+            locks.push(session);
+        }
+        cluster.sql("s1", "INSERT INTO app.t VALUES (1, 'received, and not applied')").await;
+        for replica in REPLICAS {
+            eventually(LONG, "an applier waits for the lock", async || {
+                let waits = "SELECT COUNT(*) FROM information_schema.processlist \
+                             WHERE state LIKE '%lock%' AND user = 'system user'";
+                cluster.cell(replica, waits).await.is_some_and(|count| count != "0")
+            })
+            .await;
+        }
+        cluster.lose_host("s1").await;
+        eventually(LONG, "the winner applies", async || {
+            manager.log().contains("has applied everything that it received")
+        })
+        .await;
+        tokio::time::sleep(A_WHILE).await;
+        assert!(cluster.writable().await.is_empty(), "{}", manager.log());
+        drop(locks);
+        ends_well(&cluster, &manager, 1).await;
+    }
+}
+
 on_each_server!(
+    a_transaction_that_is_applied_slowly_is_waited_for,
     a_transaction_cut_in_the_middle_is_completed_from_the_disk,
     a_transaction_cut_in_the_middle_is_given_up_when_the_host_is_lost,
 );
 on_mysql_5_6!(
+    a_transaction_that_is_applied_slowly_is_waited_for,
     a_transaction_cut_in_the_middle_is_completed_from_the_disk,
     a_transaction_cut_in_the_middle_is_given_up_when_the_host_is_lost,
 );
