@@ -1,5 +1,6 @@
 //! The loop of one cluster: look, diagnose, decide, act; one operation at a time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long the replicas of a dead primary may take to say what they hold, before it is planned
 /// with what they said last.
 const FRESH: Duration = Duration::from_millis(300);
+
+/// How often it is said why a stray stays where it is, if that does not change.
+const SAY_AGAIN: Duration = Duration::from_secs(600);
 
 /// How often strays are looked for.
 const STRAYS: Duration = Duration::from_secs(3);
@@ -76,6 +80,8 @@ pub(crate) struct Supervisor {
     /// Operations that were left half done are looked for from this moment on.
     look_for_unfinished_at: Instant,
     repair: Option<JoinHandle<()>>,
+    /// Why strays were left where they are, and since when that was not said again.
+    left: Arc<Mutex<BTreeMap<Address, (String, Instant)>>>,
 }
 
 impl Supervisor {
@@ -98,6 +104,7 @@ impl Supervisor {
             strays_at: Instant::now(),
             look_for_unfinished_at: Instant::now(),
             repair: None,
+            left: Arc::default(),
         };
         (handle, tokio::spawn(supervisor.run()))
     }
@@ -348,8 +355,12 @@ impl Supervisor {
         let Some((server, primary)) = stray(snapshot) else { return };
         let cluster = Arc::clone(&self.watched.cluster);
         let snapshot = snapshot.clone();
+        let left = Arc::clone(&self.left);
         self.repair = Some(tokio::spawn(async move {
             let repaired = repoint_stray(&cluster, &snapshot, &server, &primary).await;
+            if !is_news(&left, &server, repaired.as_ref().err().map(ToString::to_string)) {
+                return;
+            }
             let (level, text) = match repaired {
                 Ok(_) => (
                     Level::Notice,
@@ -369,6 +380,25 @@ impl Supervisor {
             let _ = repair.await;
         }
     }
+}
+
+/// Whether a repair that succeeded, or failed for this reason, is to be told: the same reason is
+/// told again after a while only.
+fn is_news(
+    left: &Mutex<BTreeMap<Address, (String, Instant)>>,
+    server: &Address,
+    why: Option<String>,
+) -> bool {
+    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(why) = why else {
+        left.remove(server);
+        return true;
+    };
+    let known = left.get(server).is_some_and(|(said, at)| *said == why && at.elapsed() < SAY_AGAIN);
+    if !known {
+        left.insert(server.clone(), (why, Instant::now()));
+    }
+    !known
 }
 
 /// A replica with a running past that follows a server of the cluster over which it gets nothing of
@@ -423,6 +453,16 @@ mod tests {
         b.read_only = false;
         b.executed = pos("0-2-150");
         world
+    }
+
+    #[tokio::test]
+    async fn the_same_reason_is_not_told_every_time() {
+        let left = Mutex::default();
+        let why = |text: &str| Some(text.to_owned());
+        assert!(is_news(&left, &addr("b"), why("gone")));
+        assert!(!is_news(&left, &addr("b"), why("gone")));
+        assert!(is_news(&left, &addr("c"), why("gone")) && is_news(&left, &addr("b"), why("new")));
+        assert!(is_news(&left, &addr("b"), None) && is_news(&left, &addr("b"), why("new")));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(crate) enum BinlogVerb {
 }
 
 /// Which server, and as whom.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Account on a server")]
 pub(crate) struct ServerLogin {
     /// The cluster whose accounts and TLS settings are used [default: the one that has the server]
@@ -127,8 +127,13 @@ pub(crate) struct ShowLogs {
 #[derive(Debug, Args)]
 pub(crate) struct CutLogs {
     /// Files of one server, oldest first, a folder, or - for standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "server", conflicts_with = "server")]
     pub(crate) files: Vec<PathBuf>,
+    /// Cut out of a server's binary logs, which are copied to TMPDIR first, from the file of --from on
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<Address>,
+    #[command(flatten)]
+    pub(crate) login: ServerLogin,
     /// From this place on, which is between two transactions [default: the first transaction]
     #[arg(long, value_name = "FILE:POS")]
     pub(crate) from: Option<Place>,
@@ -189,8 +194,13 @@ pub(crate) struct SaveLogs {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyLogs {
     /// Files oldest first, folders, or - for standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "server", conflicts_with = "server")]
     pub(crate) files: Vec<PathBuf>,
+    /// Verify a server's binary logs, which are copied to TMPDIR first
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<Address>,
+    #[command(flatten)]
+    pub(crate) login: ServerLogin,
     /// End with 1 for a torn tail, too
     #[arg(long)]
     pub(crate) strict: bool,

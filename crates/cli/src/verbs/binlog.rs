@@ -21,10 +21,10 @@ use crate::printer::Printer;
 pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &BinlogVerb) -> Outcome {
     match verb {
         BinlogVerb::Show(args) => Box::pin(show::run(global, printer, args)).await,
-        BinlogVerb::Cut(args) => cut::run(printer, args),
+        BinlogVerb::Cut(args) => Box::pin(cut::run(global, printer, args)).await,
         BinlogVerb::Diff(args) => Box::pin(diff::run(global, printer, args)).await,
         BinlogVerb::Save(args) => Box::pin(save::run(global, printer, args)).await,
-        BinlogVerb::Verify(args) => verify::run(printer, args),
+        BinlogVerb::Verify(args) => Box::pin(verify::run(global, printer, args)).await,
         // It is a daemon, and has its own module.
         BinlogVerb::Serve(_) => Ok(Exit::Done),
     }

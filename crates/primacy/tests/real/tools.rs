@@ -157,6 +157,25 @@ async fn another_servers_files_are_not_continued(server: &str) {
     assert!(ran.err.contains("is another file") || ran.err.contains("1236"), "{}", ran.err);
 }
 
+async fn a_live_server_is_cut_and_verified(server: &str) {
+    let cluster = cluster(server).replicas(0).up().await;
+    write(&cluster).await;
+    let address = cluster.address("s1").to_string();
+    let verified = run(&cluster, &["verify", "--server", &address]).await;
+    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
+    let out = cluster.place().join("cut").display().to_string();
+    let last = names(&cluster).await.pop().unwrap();
+    let from = format!("{last}:4");
+    let cut = run(&cluster, &["cut", "--server", &address, "--from", &from, "--out", &out]).await;
+    assert_eq!(cut.code, Some(0), "{}{}", cut.out, cut.err);
+    assert!(cut.out.starts_with("2 transactions, "), "{}", cut.out);
+    let shown = run(&cluster, &["show", "--transactions", &out]).await;
+    let rows: Vec<&str> = shown.out.lines().filter(|line| line.contains("app.t ")).collect();
+    assert_eq!(rows.len(), 2, "{}", shown.out);
+    let nobody = run(&cluster, &["verify", "--server", "127.0.0.1:1"]).await;
+    assert_ne!(nobody.code, Some(0), "{}", nobody.out);
+}
+
 async fn two_servers_are_compared(server: &str) {
     let cluster = cluster(server).replicas(1).up().await;
     cluster.sql("s1", "CREATE TABLE app.t (id INT PRIMARY KEY, b TEXT)").await;
@@ -259,6 +278,7 @@ on_each_server!(
     a_copy_without_checksums_goes_on_in_the_middle_of_a_file,
     another_servers_files_are_not_continued,
     two_servers_are_compared,
+    a_live_server_is_cut_and_verified,
     an_account_may_be_given_and_its_password_is_nowhere,
 );
 on_server!("mysql-9.7", mysqlbinlog_reads_a_cut);

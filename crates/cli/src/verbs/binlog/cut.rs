@@ -12,9 +12,10 @@ use primacy_types::{BinlogPosition, Flavor, TransactionSet};
 use serde::Serialize;
 
 use super::inputs::{self, Input};
+use super::save::copy_of;
 use super::spool::Spool;
 use super::unreadable;
-use crate::args::CutLogs;
+use crate::args::{CutLogs, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
@@ -30,9 +31,21 @@ struct CutJson<'a> {
     checksums_verified: bool,
 }
 
-pub(super) fn run(printer: &mut Printer, args: &CutLogs) -> Outcome {
+pub(super) async fn run(global: &Global, printer: &mut Printer, args: &CutLogs) -> Outcome {
     let spool = Spool::new()?;
-    let files = files(printer, args, &spool)?;
+    let (spool, files) = match &args.server {
+        Some(server) => {
+            let spool = spool.of(format!("the logs of {server}"));
+            let from = args.from.as_ref().and_then(|place| place.file.clone());
+            let folder = spool.path("server");
+            let copied = Box::pin(copy_of(global, &args.login, server, from, &folder)).await?;
+            (spool, copied)
+        }
+        None => {
+            let files = files(printer, args, &spool)?;
+            (spool, files)
+        }
+    };
     let first = files.first().ok_or_else(|| failed(&CutError::NoFiles))?;
     let head = Reader::open(first).map_err(|e| unreadable(&e))?;
     let head = head_of(head)?;

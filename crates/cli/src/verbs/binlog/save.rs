@@ -1,15 +1,17 @@
 //! `binlog save`.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use primacy_binlog::copy::{CopyError, CopyWriter};
 use primacy_replication::{ReceiveError, StartAt};
-use primacy_types::BinlogPosition;
+use primacy_types::{Address, BinlogPosition};
 use primacy_wire::ConnectOptions;
 
+use super::inputs;
 use super::live::{Came, Live, failed, head_of};
 use super::login::{self, LoginAs};
-use crate::args::{Global, SaveLogs};
+use crate::args::{Global, SaveLogs, ServerLogin};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
@@ -70,6 +72,33 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: &SaveLogs)
         printer.data(&format!("{bytes} bytes copied to {}, up to {until}", args.out.display()))?;
     }
     Ok(Exit::Done)
+}
+
+/// Copies what a server has now, from this file on, into an empty folder; the files.
+pub(super) async fn copy_of(
+    global: &Global,
+    login: &ServerLogin,
+    server: &Address,
+    from: Option<String>,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
+    let args = SaveLogs {
+        server: server.clone(),
+        login: login.clone(),
+        out: folder.to_owned(),
+        from,
+        follow: false,
+        server_id: None,
+    };
+    let login = login::options(global, &args.login, LoginAs::Replication, server)?;
+    let mut copy = CopyWriter::open(folder).map_err(|e| written(&e))?;
+    match Box::pin(copy_on(&args, &login, &mut copy)).await? {
+        Ended::Lost(failure) => Err(failure),
+        Ended::UpToDate | Ended::Interrupted => {
+            copy.sync().map_err(|e| written(&e))?;
+            inputs::folder(folder)
+        }
+    }
 }
 
 /// Copies until there is no more, or for ever.

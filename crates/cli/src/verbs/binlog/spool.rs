@@ -13,6 +13,8 @@ use crate::failure::Failure;
 /// A folder of our own, removed when dropped.
 pub(in crate::verbs) struct Spool {
     folder: PathBuf,
+    /// What its files are for the person.
+    called: String,
 }
 
 impl Spool {
@@ -20,7 +22,13 @@ impl Spool {
     pub(in crate::verbs) fn new() -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("primacy-binlog-{}", Uuid::new_v4()));
         DirBuilder::new().mode(0o700).create(&folder).map_err(|e| failed(&folder, &e))?;
-        Ok(Self { folder })
+        Ok(Self { folder, called: "standard input".to_owned() })
+    }
+
+    /// Its files come from elsewhere than standard input.
+    pub(in crate::verbs) fn of(mut self, called: impl Into<String>) -> Self {
+        self.called = called.into();
+        self
     }
 
     /// A path in it.
@@ -35,7 +43,7 @@ impl Spool {
         };
         let rest = text.get(at..).unwrap_or_default();
         let path = rest.split([' ', ';']).next().unwrap_or_default();
-        text.replace(path, "standard input")
+        text.replace(path, &self.called)
     }
 
     /// Writes standard input to a file in it.

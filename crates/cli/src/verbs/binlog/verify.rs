@@ -7,8 +7,10 @@ use primacy_binlog::verify::{FileVerdict, Judgement, Verifier};
 use primacy_binlog::{Archive, ReadError, Reader};
 
 use super::inputs::{self, Input};
+use super::save::copy_of;
+use super::spool::Spool;
 use super::unreadable;
-use crate::args::VerifyLogs;
+use crate::args::{Global, VerifyLogs};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
@@ -23,8 +25,16 @@ struct Tally {
     json: Vec<FileJson>,
 }
 
-pub(super) fn run(printer: &mut Printer, args: &VerifyLogs) -> Outcome {
-    let (inputs, fine) = inputs::all(&args.files, printer)?;
+pub(super) async fn run(global: &Global, printer: &mut Printer, args: &VerifyLogs) -> Outcome {
+    let spool = Spool::new()?;
+    let (inputs, fine) = match &args.server {
+        Some(server) => {
+            let folder = spool.path("server");
+            let copied = Box::pin(copy_of(global, &args.login, server, None, &folder)).await?;
+            (vec![Input::Folder(copied)], true)
+        }
+        None => inputs::all(&args.files, printer)?,
+    };
     let mut tally = Tally::default();
     tally.unread += usize::from(!fine);
     let mut picked = Verifier::new();
