@@ -19,6 +19,7 @@ mod failover;
 mod findings;
 mod holdings;
 mod invariants;
+pub mod lease;
 mod operation;
 mod origin;
 mod places;
