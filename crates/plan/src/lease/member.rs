@@ -358,3 +358,74 @@ impl Member {
         self.next_nonce
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: LeaseTimes = LeaseTimes::new(Millis::from_secs(3));
+
+    fn member(at: u64) -> Member {
+        let record = MemberRecord { epoch: Epoch(1), term: 1 };
+        Member::new(Address::new("b", 3306), TIMES, record, 0, Moment(at))
+    }
+
+    fn extension() -> Extension {
+        Extension { primary: Address::new("a", 3306), epoch: Epoch(1), nonce: 7 }
+    }
+
+    fn grant(member: &mut Member, epoch: u64, at: u64) -> Result<(), LeaseRefusal> {
+        let nonce = member.asked(Ask { term: 1 }, Moment(at)).unwrap();
+        let grant = Grant { term: 1, epoch: Epoch(epoch), nonce, voters: Voters::default() };
+        member.granted(&grant, Moment(at))
+    }
+
+    #[test]
+    fn a_voter_is_bound_by_its_yes_until_the_extension_is_over() {
+        let mut member = member(0);
+        assert_eq!(member.vote(&extension(), Moment(500)), Vote::ManagerHeard);
+        assert_eq!(member.vote(&extension(), Moment(10_000)), Vote::Yes);
+        assert!(matches!(grant(&mut member, 2, 13_000), Err(LeaseRefusal::Bound { .. })));
+        assert!(grant(&mut member, 2, 13_300).is_ok());
+        assert_eq!(member.vote(&extension(), Moment(30_000)), Vote::Superseded);
+    }
+
+    #[test]
+    fn a_voter_that_was_restarted_counts_as_bound_because_it_may_have_said_yes() {
+        let mut member = member(0);
+        assert!(matches!(grant(&mut member, 2, 2_900), Err(LeaseRefusal::Bound { .. })));
+        assert!(grant(&mut member, 2, 3_300).is_ok());
+    }
+
+    #[test]
+    fn a_grant_for_an_earlier_question_is_refused() {
+        let mut member = member(0);
+        let first = member.asked(Ask { term: 1 }, Moment(5000)).unwrap();
+        member.asked(Ask { term: 1 }, Moment(6000)).unwrap();
+        let late = Grant { term: 1, epoch: Epoch(1), nonce: first, voters: Voters::default() };
+        assert_eq!(member.granted(&late, Moment(6001)), Err(LeaseRefusal::Nonce));
+        assert_eq!(member.hold(Moment(6001)), Hold::Without);
+    }
+
+    #[test]
+    fn former_managers_and_former_reigns_are_refused() {
+        let mut member = member(0);
+        assert!(grant(&mut member, 3, 5000).is_ok());
+        let error = grant(&mut member, 2, 5001).unwrap_err();
+        assert_eq!(error, LeaseRefusal::Epoch { epoch: Epoch(2), current: Epoch(3) });
+        let error = member.hear(Ask { term: 0 }, Moment(5002)).unwrap_err();
+        assert_eq!(error, LeaseRefusal::Term { term: 0, current: 1 });
+    }
+
+    #[test]
+    fn without_renewal_the_server_is_closed_at_60_percent_and_killed_at_85() {
+        let mut member = member(0);
+        grant(&mut member, 1, 4000).unwrap();
+        let hold = |at| member.hold(Moment(4000 + at));
+        assert_eq!((hold(1799), hold(1800)), (Hold::Good, Hold::Close));
+        assert_eq!((hold(2549), hold(2550)), (Hold::Close, Hold::Kill));
+        // The first lease of a reign cannot be lengthened.
+        assert_eq!(member.extension(Moment(5500)), None);
+        assert_eq!(member.hold(Moment(6000)), Hold::Close);
+    }
+}
