@@ -375,7 +375,7 @@ mod tests {
     }
 
     fn grant(member: &mut Member, epoch: u64, at: u64) -> Result<(), LeaseRefusal> {
-        let nonce = member.asked(Ask { term: 1 }, Moment(at)).unwrap();
+        let nonce = member.asked(Ask { term: 1 }, Moment(at))?;
         let grant = Grant { term: 1, epoch: Epoch(epoch), nonce, voters: Voters::default() };
         member.granted(&grant, Moment(at))
     }
@@ -421,7 +421,7 @@ mod tests {
     fn without_renewal_the_server_is_closed_at_60_percent_and_killed_at_85() {
         let mut member = member(0);
         grant(&mut member, 1, 4000).unwrap();
-        let hold = |at| member.hold(Moment(4000 + at));
+        let hold = |at: u64| member.hold(Moment(4000 + at));
         assert_eq!((hold(1799), hold(1800)), (Hold::Good, Hold::Close));
         assert_eq!((hold(2549), hold(2550)), (Hold::Close, Hold::Kill));
         // The first lease of a reign cannot be lengthened.
