@@ -25,6 +25,8 @@ pub enum Way {
     Local,
     /// Over the system's ssh.
     Ssh,
+    /// By the agent on the host.
+    Agent,
 }
 
 /// What may be done on the host of one server.
@@ -173,6 +175,11 @@ impl RestartsPrevented {
     /// Processes killed by the guard so far.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whoever counts is elsewhere: so many up to now.
+    pub(crate) fn at_least(&self, count: u64) {
+        self.0.fetch_max(count, Ordering::Relaxed);
     }
 
     pub(crate) fn add_one(&self) {

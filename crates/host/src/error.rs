@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use primacy_agent_api::AgentError;
 use primacy_types::{Address, Millis};
 
 use crate::SshFailure;
@@ -218,6 +219,14 @@ pub enum HostError {
         /// Why.
         reason: String,
     },
+    /// The agent did not do it, or was not reached.
+    #[error("{server}: {source}")]
+    Agent {
+        /// The server.
+        server: Address,
+        /// Why.
+        source: Box<AgentError>,
+    },
     /// This way to the host cannot do it.
     #[error("{server}: {what} is not possible: {reason}")]
     NotAble {
@@ -237,6 +246,7 @@ impl HostError {
         match self {
             Self::TimedOut { .. } | Self::Stalled { .. } | Self::Resolve { .. } => true,
             Self::Ssh { failure, .. } => failure.is_passing(),
+            Self::Agent { source, .. } => source.is_passing(),
             Self::File { source, .. } => source.kind() == std::io::ErrorKind::Interrupted,
             _ => false,
         }

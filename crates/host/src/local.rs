@@ -105,6 +105,13 @@ impl LocalHost {
         Ok(Self { server: server.clone(), systemd, known: Mutex::new(known) })
     }
 
+    /// Pid and start time (in clock ticks since boot) of the process that was found last, if it
+    /// lives.
+    pub fn process_id(&self) -> Option<(u32, u64)> {
+        let current = self.known().current.clone()?;
+        current.process.is_alive().then(|| (current.process.pid(), current.process.started()))
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

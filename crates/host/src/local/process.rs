@@ -38,6 +38,10 @@ impl Process {
         self.pid
     }
 
+    pub(crate) fn started(&self) -> u64 {
+        self.started
+    }
+
     /// Whether this is the process with that pid and start time.
     pub(crate) fn is(&self, other: &Self) -> bool {
         (self.pid, self.started) == (other.pid, other.started)

@@ -290,6 +290,12 @@ impl Member {
         self.round = None;
     }
 
+    /// Leases are not in force any more: nothing is held, and no reign is known.
+    pub fn forget(&mut self) {
+        self.give_back(Epoch(0));
+        self.record.epoch = Epoch(0);
+    }
+
     /// The question for all voters, if it is time to ask them. Without voters the lease is
     /// lengthened at once.
     pub fn extension(&mut self, now: Moment) -> Option<(Extension, BTreeSet<Address>)> {

@@ -1,0 +1,19 @@
+//! What managers and agents say to each other: typed requests and answers as JSON over HTTP, inside
+//! TLS in which both sides show a certificate. There is no request that carries a command, a
+//! program or SQL.
+//!
+//! [`AgentClient`] asks; the `agent` crate answers. File contents travel as bytes with their CRC32.
+
+mod client;
+mod error;
+mod messages;
+mod tls;
+
+pub use client::AgentClient;
+pub use error::{AgentError, Fault, FaultKind};
+pub use messages::{
+    AbilitySaid, CHECKSUM, Capabilities, DEFAULT_PORT, ExtendOrder, Fenced, FileEntry, FileOrder,
+    GrantOrder, LARGEST_PIECE, LeaseState, ListOrder, OfServer, Opened, Path, Probe, Probed,
+    RangeOrder, Release, ServedServer, Standing, StandingOrder, WatchOrder, Watched, WhoAmI, paths,
+};
+pub use tls::Credentials;

@@ -1,0 +1,294 @@
+//! The requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use primacy_agent_api::{
+    AbilitySaid, CHECKSUM, Capabilities, ExtendOrder, Fault, FaultKind, Fenced, FileEntry,
+    FileOrder, GrantOrder, LARGEST_PIECE, LeaseState, ListOrder, OfServer, Opened, Probe, Probed,
+    RangeOrder, Release, ServedServer, Standing, StandingOrder, WatchOrder, Watched, WhoAmI, paths,
+};
+use primacy_certs::{Peer, Role};
+use primacy_host::{Ability, HostAccess as _};
+use primacy_plan::lease::Vote;
+use primacy_types::{Address, Millis, ProcessState};
+
+use crate::served::{Served, fault};
+use crate::{Agent, clock, observer};
+
+/// No request is larger.
+const LARGEST_REQUEST: usize = 256 << 10;
+
+/// No request may ask for more time.
+const LONGEST: Duration = Duration::from_secs(60);
+
+type Shared = Arc<Agent>;
+type Answer<T> = Result<Json<T>, Refused>;
+
+/// A refusal as an HTTP answer.
+pub(crate) struct Refused(Fault);
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match self.0.kind {
+            FaultKind::BadRequest => StatusCode::BAD_REQUEST,
+            FaultKind::Forbidden | FaultKind::NotALog => StatusCode::FORBIDDEN,
+            FaultKind::UnknownServer | FaultKind::NoFile => StatusCode::NOT_FOUND,
+            FaultKind::Lease => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// Everything that may be asked, by whoever holds this certificate.
+pub(crate) fn router(agent: Shared, peer: Peer) -> Router {
+    let for_managers = Router::new()
+        .route(paths::WHO, post(who))
+        .route(paths::CAPABILITY, post(capability))
+        .route(paths::PROCESS, post(process))
+        .route(paths::WATCH, post(watch))
+        .route(paths::FENCE, post(fence))
+        .route(paths::RELEASE, post(release))
+        .route(paths::FILES, post(files))
+        .route(paths::LENGTH, post(length))
+        .route(paths::RANGE, post(range))
+        .route(paths::STANDING, post(standing))
+        .route(paths::GRANT, post(grant))
+        .route(paths::OPEN, post(open))
+        .route(paths::PROBE, post(probe));
+    // An agent may ask one thing of another; with a stolen certificate of an agent nothing else
+    // can be done on another host.
+    let allowed = match peer.role {
+        Role::Manager => for_managers,
+        Role::Agent => Router::new(),
+    };
+    allowed
+        .route(paths::EXTEND, post(extend))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
+        .layer(Extension(Arc::new(peer)))
+        .with_state(agent)
+}
+
+async fn unknown(Extension(peer): Extension<Arc<Peer>>) -> Refused {
+    let text = match peer.role {
+        Role::Manager => "no such request".to_owned(),
+        Role::Agent => format!("{} is an agent and may not ask this", peer.name),
+    };
+    Refused(Fault::new(FaultKind::Forbidden, text))
+}
+
+fn limit(asked: Millis) -> Duration {
+    asked.as_duration().min(LONGEST)
+}
+
+fn served<'a>(agent: &'a Agent, server: &Address) -> Result<&'a Arc<Served>, Fault> {
+    agent.servers.get(server).ok_or_else(|| {
+        let text = format!("{server} is not looked after by this agent ({})", agent.name());
+        Fault::new(FaultKind::UnknownServer, text)
+    })
+}
+
+async fn who(State(agent): State<Shared>) -> Answer<WhoAmI> {
+    let own = agent.credentials.own();
+    let servers = agent.servers.values().map(|served| ServedServer {
+        server: served.server.clone(),
+        login: served.state().silent.clone(),
+    });
+    Ok(Json(WhoAmI {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: own.name,
+        boot_id: clock::boot_id(),
+        certificate_expires_at: own.expires_at,
+        servers: servers.collect(),
+    }))
+}
+
+fn said(ability: Ability) -> AbilitySaid {
+    match ability {
+        Ability::Yes => AbilitySaid::Yes,
+        Ability::No(reason) => AbilitySaid::No(reason),
+    }
+}
+
+async fn capability(
+    State(agent): State<Shared>,
+    Json(order): Json<OfServer>,
+) -> Answer<Capabilities> {
+    let host = served(&agent, &order.server)?.host()?;
+    let able = host.capability(limit(order.limit)).await.map_err(|error| fault(&error))?;
+    Ok(Json(Capabilities {
+        watch: said(able.watch),
+        kill: said(able.kill),
+        read_files: said(able.read_files),
+        unit: able.unit,
+    }))
+}
+
+async fn process(State(agent): State<Shared>, Json(order): Json<OfServer>) -> Answer<ProcessState> {
+    let host = served(&agent, &order.server)?.host()?;
+    Ok(Json(host.process(limit(order.limit)).await.map_err(|error| fault(&error))?))
+}
+
+async fn watch(State(agent): State<Shared>, Json(order): Json<WatchOrder>) -> Answer<Watched> {
+    let served = served(&agent, &order.server)?;
+    Ok(Json(served.watched(order.after, limit(order.wait)).await))
+}
+
+async fn fence(State(agent): State<Shared>, Json(order): Json<OfServer>) -> Answer<Fenced> {
+    let served = served(&agent, &order.server)?;
+    let host = served.host()?;
+    tracing::warn!(server = %served.server, "fenced by a manager");
+    let killed =
+        host.kill_and_keep_down(limit(order.limit)).await.map_err(|error| fault(&error))?;
+    served.state().killed = true;
+    Ok(Json(Fenced {
+        pid: killed.pid,
+        was: killed.was,
+        restarts_prevented: killed.restarts_prevented.count(),
+        unit: killed.unit.map(|unit| (unit.unit, unit.failure)),
+    }))
+}
+
+async fn release(State(agent): State<Shared>, Json(order): Json<Release>) -> Answer<()> {
+    let served = served(&agent, &order.server)?;
+    let host = served.host()?;
+    host.release().await.map_err(|error| fault(&error))?;
+    served.state().killed = false;
+    tracing::warn!(server = %served.server, "it may be started again");
+    Ok(Json(()))
+}
+
+async fn files(
+    State(agent): State<Shared>,
+    Json(order): Json<ListOrder>,
+) -> Answer<Vec<FileEntry>> {
+    let served = served(&agent, &order.server)?;
+    let logs = served.logs();
+    logs.allow_dir(&order.dir)?;
+    let host = served.host()?;
+    let all = host.list(&order.dir, limit(order.limit)).await.map_err(|error| fault(&error))?;
+    let shown = all.into_iter().filter(|file| logs.shows(&file.name));
+    Ok(Json(shown.map(|file| FileEntry { name: file.name, len: file.len }).collect()))
+}
+
+async fn length(State(agent): State<Shared>, Json(order): Json<FileOrder>) -> Answer<u64> {
+    let served = served(&agent, &order.server)?;
+    served.logs().allow_file(&order.path)?;
+    let host = served.host()?;
+    let length = host.file_len(&order.path, limit(order.limit)).await;
+    Ok(Json(length.map_err(|error| fault(&error))?))
+}
+
+async fn range(
+    State(agent): State<Shared>,
+    Json(order): Json<RangeOrder>,
+) -> Result<Response, Refused> {
+    let served = served(&agent, &order.server)?;
+    served.logs().allow_file(&order.path)?;
+    let host = served.host()?;
+    let len = order.len.min(LARGEST_PIECE);
+    let piece = host
+        .read_range(&order.path, order.offset, len, limit(order.limit))
+        .await
+        .map_err(|error| fault(&error))?;
+    let checksum = format!("{:08x}", crc32fast::hash(&piece));
+    let headers =
+        [(header::CONTENT_TYPE.as_str(), "application/octet-stream"), (CHECKSUM, &checksum)];
+    Ok((headers, piece).into_response())
+}
+
+async fn standing(
+    State(agent): State<Shared>,
+    Json(order): Json<StandingOrder>,
+) -> Answer<LeaseState> {
+    let served = served(&agent, &order.server)?;
+    let nonce = served.stands(&order)?;
+    Ok(Json(served.lease_state(nonce)))
+}
+
+async fn grant(State(agent): State<Shared>, Json(order): Json<GrantOrder>) -> Answer<LeaseState> {
+    let served = served(&agent, &order.server)?;
+    let granted = served.state().member.granted(&order.grant, clock::now());
+    granted.map_err(|refusal| Fault::new(FaultKind::Lease, refusal.to_string()))?;
+    served.keep()?;
+    Ok(Json(served.lease_state(0)))
+}
+
+async fn extend(State(agent): State<Shared>, Json(order): Json<ExtendOrder>) -> Answer<Vote> {
+    let served = served(&agent, &order.server)?;
+    let vote = {
+        let mut state = served.state();
+        if state.cluster.as_ref().is_some_and(|cluster| *cluster != order.cluster) {
+            let text = format!("{} belongs to another cluster", order.server);
+            return Err(Fault::new(FaultKind::Forbidden, text).into());
+        }
+        state.member.vote(&order.extension, clock::now())
+    };
+    if vote == Vote::Yes {
+        served.keep()?;
+    }
+    Ok(Json(vote))
+}
+
+async fn open(State(agent): State<Shared>, Json(order): Json<Opened>) -> Answer<()> {
+    let served = served(&agent, &order.server)?;
+    served.may_open(order.epoch)?;
+    let server = |error: primacy_wire::WireError| Fault::new(FaultKind::Server, error.to_string());
+    served.sql.open(limit(order.limit)).await.map_err(server)?;
+    tracing::info!(server = %served.server, epoch = %order.epoch, "it accepts writes");
+    Ok(Json(()))
+}
+
+async fn probe(State(agent): State<Shared>, Json(order): Json<Probe>) -> Answer<Vec<Probed>> {
+    let Some(any) = agent.servers.values().next() else { return Ok(Json(Vec::new())) };
+    Ok(Json(observer::probe(order.targets, &any.login, limit(order.limit)).await))
+}
+
+impl Served {
+    /// A manager has said what the server is; gives what a grant must show, 0 if none is wanted.
+    fn stands(&self, order: &StandingOrder) -> Result<u64, Fault> {
+        let refused = |error: primacy_plan::lease::LeaseRefusal| {
+            Fault::new(FaultKind::Lease, error.to_string())
+        };
+        let now = clock::now();
+        let nonce = {
+            let mut state = self.state();
+            if state.cluster.as_ref().is_some_and(|cluster| *cluster != order.cluster) {
+                tracing::warn!(server = %self.server, cluster = order.cluster, "it belongs to another cluster now");
+            }
+            state.farewell_heard |= state.farewell_told;
+            state.cluster = Some(order.cluster.clone());
+            state.agents.clone_from(&order.agents);
+            match order.standing {
+                Standing::Primary => state.member.asked(order.ask, now).map_err(refused)?,
+                Standing::Other => {
+                    state.member.hear(order.ask, now).map_err(refused)?;
+                    if state.member.lease().is_none_or(|lease| lease.epoch < order.epoch) {
+                        state.member.give_back(order.epoch);
+                    }
+                    0
+                }
+                Standing::Unmanaged => {
+                    state.member.hear(order.ask, now).map_err(refused)?;
+                    state.member.forget();
+                    0
+                }
+            }
+        };
+        self.keep()?;
+        Ok(nonce)
+    }
+}
