@@ -7,7 +7,7 @@
 
 use primacy_types::{
     Address, BinlogsOnDisk, ClusterSnapshot, Contact, ContactFailure, Millis, ProcessState,
-    ServerFacts, ServerObservation,
+    ServerFacts, ServerObservation, TransactionSet,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,15 +46,27 @@ pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
             .or_else(|| weak_spot(snapshot, server, old))
             .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err)
     });
-    let proved = judged.is_ok() && known_missing.is_empty();
+    let in_doubt = !known_missing.is_empty() && !is_seen_before_acknowledged(&old.executed);
+    let proved = judged.is_ok() && !in_doubt;
     let sentence = match judged {
-        Ok(_) if !known_missing.is_empty() => {
+        Ok(_) if in_doubt => {
             "the primary was seen to have transactions that no reachable replica holds".to_owned()
+        }
+        Ok(sentence) if !known_missing.is_empty() => {
+            format!("{sentence}; what else the primary had written was not acknowledged")
         }
         Ok(sentence) | Err(sentence) => sentence,
     };
     let semi_sync = old.semi_sync.source_active || old.semi_sync.source_enabled;
     Coverage { semi_sync, sentence, proved, known_missing }
+}
+
+/// Whether what a primary is seen to have may be waiting for its acknowledgement still: the end of
+/// its binary log and MariaDB's `gtid_binlog_pos` move when a transaction is written there, and only
+/// then is it sent to the replicas. MySQL adds to `gtid_executed` when it commits, which with
+/// `AFTER_SYNC` is after the acknowledgement.
+const fn is_seen_before_acknowledged(executed: &TransactionSet) -> bool {
+    !matches!(executed, TransactionSet::MySql(_))
 }
 
 /// What the old primary wrote is all there is: its own binary log, read after its end, proves more
