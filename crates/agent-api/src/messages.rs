@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use primacy_plan::lease::{Ask, Extension, Grant, HeldLease, Hold};
+use primacy_plan::lease::{Ask, Extension, Grant, HeldLease, Hold, LeaseRefusal};
 use primacy_types::{Address, ContactFailure, Epoch, Millis, ProcessState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -237,6 +237,10 @@ pub struct GrantOrder {
 /// How a server stands, as its agent knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseState {
+    /// Why nothing was taken of what was said, if it was not.
+    pub refused: Option<LeaseRefusal>,
+    /// The length of leases in the agent's configuration.
+    pub ttl: Millis,
     /// What a grant must show; 0 if none is wanted.
     pub nonce: u64,
     /// What its server may do.

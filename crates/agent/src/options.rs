@@ -1,6 +1,5 @@
 //! What an agent is told when it starts.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use primacy_certs::Paths;
@@ -11,7 +10,7 @@ use primacy_wire::ConnectOptions;
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
     /// Where it listens for managers and other agents.
-    pub listen: SocketAddr,
+    pub listen: Address,
     /// Its certificate, its key, and whom it believes.
     pub certificates: Paths,
     /// Where it keeps what must survive it.

@@ -15,7 +15,7 @@ use primacy_agent_api::{
 };
 use primacy_certs::{Peer, Role};
 use primacy_host::{Ability, HostAccess as _};
-use primacy_plan::lease::Vote;
+use primacy_plan::lease::{LeaseRefusal, Vote};
 use primacy_types::{Address, Millis, ProcessState};
 
 use crate::served::{Served, fault};
@@ -215,16 +215,16 @@ async fn standing(
     Json(order): Json<StandingOrder>,
 ) -> Answer<LeaseState> {
     let served = served(&agent, &order.server)?;
-    let nonce = served.stands(&order)?;
-    Ok(Json(served.lease_state(nonce)))
+    let said = served.stands(&order);
+    served.keep()?;
+    Ok(Json(served.lease_state(said)))
 }
 
 async fn grant(State(agent): State<Shared>, Json(order): Json<GrantOrder>) -> Answer<LeaseState> {
     let served = served(&agent, &order.server)?;
     let granted = served.state().member.granted(&order.grant, clock::now());
-    granted.map_err(|refusal| Fault::new(FaultKind::Lease, refusal.to_string()))?;
     served.keep()?;
-    Ok(Json(served.lease_state(0)))
+    Ok(Json(served.lease_state(granted.map(|()| 0))))
 }
 
 async fn extend(State(agent): State<Shared>, Json(order): Json<ExtendOrder>) -> Answer<Vote> {
@@ -259,36 +259,29 @@ async fn probe(State(agent): State<Shared>, Json(order): Json<Probe>) -> Answer<
 
 impl Served {
     /// A manager has said what the server is; gives what a grant must show, 0 if none is wanted.
-    fn stands(&self, order: &StandingOrder) -> Result<u64, Fault> {
-        let refused = |error: primacy_plan::lease::LeaseRefusal| {
-            Fault::new(FaultKind::Lease, error.to_string())
-        };
+    fn stands(&self, order: &StandingOrder) -> Result<u64, LeaseRefusal> {
         let now = clock::now();
-        let nonce = {
-            let mut state = self.state();
-            if state.cluster.as_ref().is_some_and(|cluster| *cluster != order.cluster) {
-                tracing::warn!(server = %self.server, cluster = order.cluster, "it belongs to another cluster now");
-            }
-            state.farewell_heard |= state.farewell_told;
-            state.cluster = Some(order.cluster.clone());
-            state.agents.clone_from(&order.agents);
-            match order.standing {
-                Standing::Primary => state.member.asked(order.ask, now).map_err(refused)?,
-                Standing::Other => {
-                    state.member.hear(order.ask, now).map_err(refused)?;
-                    if state.member.lease().is_none_or(|lease| lease.epoch < order.epoch) {
-                        state.member.give_back(order.epoch);
-                    }
-                    0
+        let mut state = self.state();
+        state.farewell_heard |= state.farewell_told;
+        if state.cluster.as_ref().is_some_and(|cluster| *cluster != order.cluster) {
+            tracing::warn!(server = %self.server, cluster = order.cluster, "it belongs to another cluster now");
+        }
+        state.cluster = Some(order.cluster.clone());
+        state.agents.clone_from(&order.agents);
+        match order.standing {
+            Standing::Primary => state.member.asked(order.ask, now),
+            Standing::Other => {
+                state.member.hear(order.ask, now)?;
+                if state.member.lease().is_none_or(|lease| lease.epoch < order.epoch) {
+                    state.member.give_back(order.epoch);
                 }
-                Standing::Unmanaged => {
-                    state.member.hear(order.ask, now).map_err(refused)?;
-                    state.member.forget();
-                    0
-                }
+                Ok(0)
             }
-        };
-        self.keep()?;
-        Ok(nonce)
+            Standing::Unmanaged => {
+                state.member.hear(order.ask, now)?;
+                state.member.forget();
+                Ok(0)
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use primacy_agent_api::{Fault, FaultKind, LeaseState, Watched};
 use primacy_host::{HostAccess, HostError, LocalHost, ServerIdentity};
-use primacy_plan::lease::{HeldLease, Hold, LeaseTimes, Member};
+use primacy_plan::lease::{HeldLease, Hold, LeaseRefusal, LeaseTimes, Member};
 use primacy_types::{Address, ProcessState, ServerFacts};
 use tokio::sync::watch;
 
@@ -136,12 +136,14 @@ impl Served {
     }
 
     /// How it stands, for a manager.
-    pub(crate) fn lease_state(&self, nonce: u64) -> LeaseState {
+    pub(crate) fn lease_state(&self, said: Result<u64, LeaseRefusal>) -> LeaseState {
         let now = clock::now();
         let mut state = self.state();
         state.farewell_told |= state.parting;
         LeaseState {
-            nonce,
+            nonce: said.as_ref().copied().unwrap_or_default(),
+            refused: said.err(),
+            ttl: self.times.ttl,
             hold: state.member.hold(now),
             lease: state.member.lease().cloned(),
             epoch: state.member.record().epoch,

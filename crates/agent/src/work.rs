@@ -45,9 +45,10 @@ pub async fn work(
         false => (GuardLink::none(), Vec::new()),
     };
     let record = Arc::new(Mutex::new(RecordFile::open(&options.state_dir)?));
-    let listener = TcpListener::bind(options.listen).await.map_err(|source| {
-        AgentStartError::Listen { address: options.listen.to_string(), source }
-    })?;
+    let listener =
+        TcpListener::bind((options.listen.host(), options.listen.port())).await.map_err(
+            |source| AgentStartError::Listen { address: options.listen.to_string(), source },
+        )?;
     let times = LeaseTimes::new(options.lease);
     let servers = options.servers.iter().map(|one| {
         let lease = kept.iter().find(|(server, _)| *server == one.server);

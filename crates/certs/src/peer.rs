@@ -70,6 +70,19 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Reads the first certificate of a file in PEM.
+    ///
+    /// # Errors
+    /// If there is none, or as [`of`](Self::of).
+    pub fn of_file(path: &std::path::Path) -> Result<Self, CertError> {
+        use rustls_pki_types::pem::PemObject as _;
+        let text = crate::files::read_certificate(path)?;
+        let content = |reason: String| CertError::Content { path: path.to_owned(), reason };
+        let certificate = CertificateDer::from_pem_slice(text.as_bytes())
+            .map_err(|_| content("there is no certificate in it".to_owned()))?;
+        Self::of(&certificate).map_err(|error| content(error.to_string()))
+    }
+
     /// Reads a certificate. Whether it is to be believed is not asked here.
     ///
     /// # Errors

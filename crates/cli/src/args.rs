@@ -1,6 +1,7 @@
 //! The command line: every verb and option with its documentation. Help texts, completions and
 //! man pages are made from this.
 
+mod agent;
 mod binlog;
 mod binlog_serve;
 mod cluster;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use agent::{AgentArgs, CertRole, CertsVerb, InitCerts, IssueCert, ShowCert};
 pub(crate) use binlog::{
     BinlogVerb, CutLogs, DiffLogs, SaveLogs, ServerLogin, ShowLogs, TlsWanted, VerifyLogs,
 };
@@ -98,6 +100,17 @@ pub(crate) enum Verb {
     /// Today that is the manager alone; later roles (a proxy, an agent) start with it if the file
     /// has their sections.
     Run(Daemon),
+    /// Look after the servers of this host: the agent
+    ///
+    /// It sees the servers' processes, reads their logs, kills a server that a manager fences, and
+    /// obeys the lease: a primary whose lease is not renewed is made read-only, and killed if it does
+    /// not become so. It listens for managers and other agents with a certificate, and runs until
+    /// SIGTERM or SIGINT. Its configuration is the section [agent].
+    #[command(after_long_help = examples::AGENT)]
+    Agent(AgentArgs),
+    /// Make and show the certificates with which managers and agents know each other
+    #[command(subcommand, after_long_help = examples::CERTS)]
+    Certs(CertsVerb),
     /// Show clusters, their health and their servers
     #[command(after_long_help = examples::STATUS)]
     Status(Status),

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 pub(crate) fn start(cli: &Cli) -> Result<(), Failure> {
     let (format, level) = match &cli.verb {
         Verb::Manager(daemon) | Verb::Run(daemon) => (daemon.log_format, daemon.log_level.clone()),
+        Verb::Agent(agent) => (agent.daemon.log_format, agent.daemon.log_level.clone()),
         Verb::Binlog(BinlogVerb::Serve(serve)) => {
             (serve.daemon.log_format, serve.daemon.log_level.clone())
         }

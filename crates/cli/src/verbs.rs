@@ -1,8 +1,10 @@
 //! What each verb does.
 
 mod act;
+mod agent;
 mod binlog;
 mod binlog_serve;
+mod certs;
 mod config;
 mod daemon;
 mod errant;
@@ -22,6 +24,8 @@ pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
     let global = &cli.global;
     match &cli.verb {
         Verb::Manager(_) | Verb::Run(_) => Box::pin(daemon::serve(global)).await,
+        Verb::Agent(args) => Box::pin(agent::run(global, args)).await,
+        Verb::Certs(verb) => certs::run(printer, verb),
         Verb::Status(args) => show::status(global, printer, args).await,
         Verb::List(List::Servers(which)) => show::servers(global, printer, which).await,
         Verb::List(List::Clusters) => show::clusters(global, printer).await,

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use primacy_types::{Address, Policy, Promotion, ServerPolicy};
+use primacy_types::{Address, HostAccessKind, Policy, Promotion, ServerPolicy};
 
 use crate::error::Problems;
 use crate::fields::{Lookup, read_manager, read_policy, read_server, read_ssh, read_timing};
 use crate::model::{Accounts, ClusterConfig, ClusterKind, ClusterName, Config};
 use crate::schema::Section;
-use crate::security::{read_account, read_tls};
+use crate::security::{Owner, read_account, read_tls};
 use crate::tree::{Table, Tree};
 use crate::value::Value;
 
@@ -28,6 +28,8 @@ pub(crate) fn assemble(tree: &Tree, problems: &mut Problems<'_>) -> Option<Confi
         own: tree.tables.get("manager"),
         defaults: None,
     });
+    let mut manager = manager;
+    manager.certificates = crate::agent::certificates_of_the_manager(tree, problems);
     let mut clusters = Vec::new();
     let mut everywhere = Vec::new();
     for (name, span) in &tree.clusters {
@@ -38,7 +40,11 @@ pub(crate) fn assemble(tree: &Tree, problems: &mut Problems<'_>) -> Option<Confi
     }
     servers_of_two_clusters(everywhere, problems);
     let clusters = clusters.into_iter().map(|c| c.map(|c| (c.name.clone(), c)));
-    Some(Config { manager, clusters: clusters.collect::<Option<_>>()? })
+    let agent = match tree.tables.contains_key("agent") {
+        true => Some(crate::agent::read(tree, problems)?),
+        false => None,
+    };
+    Some(Config { manager, clusters: clusters.collect::<Option<_>>()?, agent })
 }
 
 fn servers_of_two_clusters(
@@ -85,6 +91,12 @@ impl<'t> ClusterReader<'t> {
         Lookup { section, own, defaults }
     }
 
+    /// What holds for servers that do not say.
+    fn host_access(&self) -> HostAccessKind {
+        let section = Section::named("cluster.*");
+        Lookup { section, own: self.own(), defaults: None }.word("host_access").unwrap_or_default()
+    }
+
     /// The servers of both forms in the order of the file, each once.
     fn servers(&self, problems: &mut Problems<'_>) -> Vec<Listed> {
         let mut listed = Vec::new();
@@ -94,7 +106,10 @@ impl<'t> ClusterReader<'t> {
                 Some(Value::Addresses(addresses)) => {
                     listed.extend(addresses.iter().map(|(address, span)| Listed {
                         address: address.clone(),
-                        policy: ServerPolicy::default(),
+                        policy: ServerPolicy {
+                            host_access: self.host_access(),
+                            ..ServerPolicy::default()
+                        },
                         span: span.clone(),
                     }));
                 }
@@ -106,7 +121,8 @@ impl<'t> ClusterReader<'t> {
             let at = Lookup { section, own: Some(table), defaults: None };
             match (at.found("address"), at.value("address")) {
                 (Some((found, _)), Some(Value::Address(address))) => {
-                    let (policy, span) = (read_server(&at), found.value_span.clone());
+                    let policy = read_server(&at, self.host_access());
+                    let span = found.value_span.clone();
                     listed.push(Listed { address, policy, span });
                 }
                 (None, _) => {
@@ -189,6 +205,23 @@ impl<'t> ClusterReader<'t> {
         }
     }
 
+    /// Agents believe only a manager that shows a certificate.
+    fn check_agents(&self, servers: &[Listed], problems: &mut Problems<'_>) {
+        let manager = self.tree.tables.get("manager");
+        let written = manager.is_some_and(|table| table.values.contains_key("certificate"));
+        let asks = servers.iter().find(|s| s.policy.host_access == HostAccessKind::Agent);
+        if let (Some(server), false) = (asks, written) {
+            problems.add(
+                &server.span,
+                format!(
+                    "server {} has an agent, but the manager has no certificate to show to it",
+                    server.address
+                ),
+                "write certificate, key and authority in [manager]; `primacy certs` makes them",
+            );
+        }
+    }
+
     fn cluster(&self, servers: Vec<Listed>, problems: &mut Problems<'_>) -> Option<ClusterConfig> {
         let at = Lookup { section: Section::named("cluster.*"), own: self.own(), defaults: None };
         let kind = at.word("kind").unwrap_or(ClusterKind::Replication);
@@ -202,13 +235,30 @@ impl<'t> ClusterReader<'t> {
         let timing = read_timing(&self.section("cluster.*.timing"));
         let mut policy: Policy = read_policy(&self.section("cluster.*.policy"), timing);
         let order = servers.iter().map(|s| s.address.clone()).collect();
+        self.check_agents(&servers, problems);
         policy.servers = servers.into_iter().map(|s| (s.address, s.policy)).collect();
         let mut account = |role: &str| {
             let at = self.section(&format!("cluster.*.accounts.{role}"));
-            read_account(&at, role, self.name, self.span, problems)
+            let name = self.name;
+            let owner = Owner {
+                called: format!("the cluster `{name}`"),
+                account: format!("the account `{role}`"),
+                sections: format!(
+                    "[cluster.{name}.accounts.{role}], or [defaults.accounts.{role}] for all \
+                     clusters,"
+                ),
+                span: self.span,
+            };
+            read_account(&at, &owner, problems)
         };
         let (manager, replication) = (account("manager"), account("replication"));
-        let tls = read_tls(&self.section("cluster.*.tls"), self.name, self.span, problems);
+        let owner = Owner {
+            called: format!("the cluster `{}`", self.name),
+            account: String::new(),
+            sections: format!("[cluster.{}.tls] or [defaults.tls]", self.name),
+            span: self.span,
+        };
+        let tls = read_tls(&self.section("cluster.*.tls"), &owner, problems);
         Some(ClusterConfig {
             name: self.name.clone(),
             kind,
@@ -217,6 +267,7 @@ impl<'t> ClusterReader<'t> {
             accounts: Accounts { manager: manager?, replication: replication? },
             tls: tls?,
             ssh: read_ssh(&at),
+            host_access: self.host_access(),
         })
     }
 }

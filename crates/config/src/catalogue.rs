@@ -14,6 +14,33 @@ use crate::words::{TlsMode, words_of};
 pub(crate) const SECTIONS: &[Section] = &[
     Section { path: "manager", defaults: None, doc: "The manager process itself.", keys: MANAGER },
     Section {
+        path: "agent",
+        defaults: None,
+        doc: "The agent of a database host (`primacy agent`), in the file of that host. The \
+              manager's file does not have it.",
+        keys: AGENT,
+    },
+    Section {
+        path: "agent.server[]",
+        defaults: None,
+        doc: "A server that the agent looks after; one agent serves all of its host.",
+        keys: AGENT_SERVER,
+    },
+    Section {
+        path: "agent.account",
+        defaults: None,
+        doc: "The account with which the agent logs in to its servers: one with the privileges of \
+              the manager's (`primacy grants --purpose manager`) at the agent's own host. Exactly \
+              one of the `password_` keys must be written.",
+        keys: ACCOUNT,
+    },
+    Section {
+        path: "agent.tls",
+        defaults: None,
+        doc: "How the agent's connections to its servers are protected.",
+        keys: TLS,
+    },
+    Section {
         path: "cluster.*",
         defaults: None,
         doc: "One cluster. `NAME` is yours to choose from letters, digits, `_` and `-`; it is \
@@ -70,11 +97,6 @@ pub(crate) const RESERVED: &[Reserved] = &[
         help: "remove the section",
     },
     Reserved {
-        path: "agent",
-        reason: "the section `agent` is reserved: this version of Primacy has no agent yet",
-        help: "remove the section; servers on the manager's own machine need no agent",
-    },
-    Reserved {
         path: "cluster.*.hooks",
         reason: "hooks are reserved: they come with a later version",
         help: "remove the section",
@@ -84,6 +106,7 @@ pub(crate) const RESERVED: &[Reserved] = &[
         reason: PASSWORD_REASON,
         help: PASSWORD_HELP,
     },
+    Reserved { path: "agent.account.password", reason: PASSWORD_REASON, help: PASSWORD_HELP },
     Reserved {
         path: "cluster.*.accounts.replication.password",
         reason: PASSWORD_REASON,
@@ -140,6 +163,26 @@ const MANAGER: &[Key] = &[
          folder of this file.",
     ),
     key(
+        "certificate",
+        Kind::Path,
+        Unset("no agents are asked"),
+        "What the manager shows to agents (PEM, as `primacy certs issue manager` makes it). A \
+         relative path is taken from the folder of this file.",
+    ),
+    key(
+        "key",
+        Kind::Path,
+        Unset("no agents are asked"),
+        "The private key of `certificate`. A relative path is taken from the folder of this file.",
+    ),
+    key(
+        "authority",
+        Kind::Path,
+        Unset("no agents are asked"),
+        "PEM file of the authorities whose certificates are believed. A relative path is taken \
+         from the folder of this file.",
+    ),
+    key(
         "max_failovers_at_once",
         Kind::Integer { min: 1, max: 1000 },
         Is("1"),
@@ -162,6 +205,12 @@ const CLUSTER: &[Key] = &[
         Unset("only the servers of the long form"),
         "The servers, each as `host`, `host:port` or `[ipv6]:port`; the port is 3306 unless \
          written. List all of them: which one is the primary is found out.",
+    ),
+    key(
+        "host_access",
+        Kind::Word(words_of::<HostAccessKind>),
+        Is("auto"),
+        "What holds for servers that do not write `host_access` themselves.",
     ),
     key(
         "ssh_user",
@@ -226,8 +275,15 @@ const SERVER: &[Key] = &[
         Is("auto"),
         "What may be done on the server's host besides SQL. `auto`: local if the server is seen \
          to run on this machine; `local`: it does, and it is an error if its process cannot be \
-         found; `ssh`: the host is reached over ssh, so that its binary logs can be read when the \
-         server is dead (see `ssh_user`); `none`: SQL only.",
+         found; `agent`: an agent runs there (see `agent`), which fences the server, reads its logs \
+         and keeps it to its lease; `ssh`: the host is reached over ssh, so that its binary logs \
+         can be read when the server is dead (see `ssh_user`); `none`: SQL only.",
+    ),
+    key(
+        "agent",
+        Kind::Address,
+        Unset("port 7620 of the server's host"),
+        "Where the agent of a server with `host_access = \"agent\"` listens.",
     ),
 ];
 
@@ -333,6 +389,14 @@ const TIMING: &[Key] = &[
          reported complete.",
     ),
     key(
+        "lease",
+        duration(Millis(1000), MINUTE),
+        Is("3s"),
+        "How long a primary may accept writes without hearing from a manager, where all servers \
+         that may be promoted have agents; the agents' `lease` must be the same. A lost host is \
+         replaced when its lease has run out.",
+    ),
+    key(
         "failover_block",
         duration(Millis::ZERO, Millis::from_secs(7 * 86_400)),
         Is("10m"),
@@ -422,5 +486,57 @@ const POLICY: &[Key] = &[
         "At a failover that leaves fewer acknowledging replicas than that: `block` promotes and \
          commits wait, `degrade` promotes without semi-sync until they return, `refuse` does not \
          promote.",
+    ),
+];
+
+const AGENT: &[Key] = &[
+    key("listen", Kind::Address, Is("0.0.0.0:7620"), "Where managers and other agents reach it."),
+    key(
+        "certificate",
+        Kind::Path,
+        Is("/etc/primacy/agent.crt"),
+        "What the agent shows (PEM, as `primacy certs issue agent` makes it): it must name the \
+         host as managers dial it. A renewed one is taken up without a restart.",
+    ),
+    key("key", Kind::Path, Is("/etc/primacy/agent.key"), "The private key of `certificate`."),
+    key(
+        "authority",
+        Kind::Path,
+        Is("/etc/primacy/authority.crt"),
+        "PEM file of the authorities whose certificates are believed.",
+    ),
+    key(
+        "state_dir",
+        Kind::Path,
+        Is("/var/lib/primacy/agent"),
+        "Where the agent keeps the highest epoch that it has seen.",
+    ),
+    key(
+        "lease",
+        duration(Millis(1000), MINUTE),
+        Is("3s"),
+        "Length of a lease: without renewal a primary is made read-only after 60 % of it and \
+         killed after 85 %. It must be the same as the managers' `timing.lease`.",
+    ),
+];
+
+const AGENT_SERVER: &[Key] = &[
+    key(
+        "address",
+        Kind::Address,
+        Required,
+        "The server, written exactly as in the manager's file.",
+    ),
+    key(
+        "connect",
+        Kind::Address,
+        Unset("the same as `address`"),
+        "Where the agent itself reaches the server.",
+    ),
+    key(
+        "socket",
+        Kind::Path,
+        Unset("the agent connects over TCP"),
+        "The server's unix socket, if the agent shall use it.",
     ),
 ];

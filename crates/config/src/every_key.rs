@@ -52,12 +52,22 @@ fn file_with(section: &Section, key: &Key) -> String {
     };
     let policy =
         if key.name == "semi_sync_without_acker" { "semi_sync_wait_count = 1" } else { "" };
-    put("manager", "");
+    let certificates = match key.name {
+        "certificate" | "key" | "authority" => {
+            "certificate = \"c\"\nkey = \"k\"\nauthority = \"a\""
+        }
+        _ => "",
+    };
+    put("manager", certificates);
+    put("agent", "");
+    put("agent.server[]", "address = \"db3:3306\"");
+    put("agent.account", account);
+    put("agent.tls", if section.path == "agent.tls" { tls } else { "" });
     put("cluster.*", "servers = [\"db1:3306\", \"db2:3306\"]");
     put("cluster.*.server[]", "address = \"db3:3306\"");
     put("cluster.*.accounts.manager", account);
     put("cluster.*.accounts.replication", account);
-    put("cluster.*.tls", tls);
+    put("cluster.*.tls", if section.path == "cluster.*.tls" { tls } else { "" });
     put("cluster.*.timing", "");
     put("cluster.*.policy", policy);
     file

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use primacy_types::{
-    Millis, OnCleanShutdown, Policy, RefuseOrProceed, SemiSyncPolicy, ServerPolicy, SshSettings,
-    Timing, WithoutAcker,
+    Address, HostAccessKind, Millis, OnCleanShutdown, Policy, RefuseOrProceed, SemiSyncPolicy,
+    ServerPolicy, SshSettings, Timing, WithoutAcker,
 };
 
-use crate::model::{Account, ClusterConfig, ManagerConfig, SecretSource, TlsConfig};
+use crate::model::{
+    Account, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ManagerConfig,
+    SecretSource, TlsConfig,
+};
 use crate::schema::Section;
 use crate::tree::{Found, Table};
 use crate::value::Value;
@@ -92,24 +95,70 @@ pub(crate) fn read_manager(at: &Lookup<'_>) -> ManagerConfig {
         state_dir: at.path("state_dir").unwrap_or_default(),
         socket: at.path("socket"),
         max_failovers_at_once: at.number("max_failovers_at_once"),
+        certificates: None,
     }
 }
 
 pub(crate) fn manager_fields(manager: &ManagerConfig) -> Fields {
+    let shown = |file: fn(&CertificateFiles) -> &PathBuf| {
+        manager.certificates.as_ref().map(|files| Value::Path(file(files).clone()))
+    };
     vec![
         ("name", manager.name.as_deref().and_then(text)),
         ("state_dir", Some(Value::Path(manager.state_dir.clone()))),
         ("socket", manager.socket.clone().map(Value::Path)),
         ("max_failovers_at_once", Some(Value::Integer(manager.max_failovers_at_once.into()))),
+        ("certificate", shown(|files| &files.certificate)),
+        ("key", shown(|files| &files.key)),
+        ("authority", shown(|files| &files.authority)),
     ]
 }
 
-pub(crate) fn read_server(at: &Lookup<'_>) -> ServerPolicy {
+pub(crate) fn read_agent(at: &Lookup<'_>) -> (Option<Address>, CertificateFiles, PathBuf, Millis) {
+    let listen = match at.value("listen") {
+        Some(Value::Address(listen)) => Some(listen),
+        _ => None,
+    };
+    let file = |name| at.path(name).unwrap_or_default();
+    let files = CertificateFiles {
+        certificate: file("certificate"),
+        key: file("key"),
+        authority: file("authority"),
+    };
+    (listen, files, file("state_dir"), at.duration("lease"))
+}
+
+pub(crate) fn agent_fields(agent: &AgentConfig) -> Fields {
+    let path = |path: &PathBuf| Some(Value::Path(path.clone()));
+    vec![
+        ("listen", Some(Value::Address(agent.listen.clone()))),
+        ("certificate", path(&agent.certificates.certificate)),
+        ("key", path(&agent.certificates.key)),
+        ("authority", path(&agent.certificates.authority)),
+        ("state_dir", path(&agent.state_dir)),
+        ("lease", Some(Value::Duration(agent.lease))),
+    ]
+}
+
+pub(crate) fn agent_server_fields(server: &AgentServer) -> Fields {
+    vec![
+        ("address", Some(Value::Address(server.address.clone()))),
+        ("connect", server.connect.clone().map(Value::Address)),
+        ("socket", server.socket.clone().map(Value::Path)),
+    ]
+}
+
+pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPolicy {
+    let own_access = at.found("host_access").and_then(|_| at.word("host_access"));
     ServerPolicy {
         promotion: at.word("promotion").unwrap_or_default(),
         site: at.text("site"),
         delayed: at.flag("delayed"),
-        host_access: at.word("host_access").unwrap_or_default(),
+        host_access: own_access.unwrap_or(shared),
+        agent: match at.value("agent") {
+            Some(Value::Address(agent)) => Some(agent),
+            _ => None,
+        },
     }
 }
 
@@ -119,6 +168,7 @@ pub(crate) fn server_fields(server: &ServerPolicy) -> Fields {
         ("site", server.site.as_deref().and_then(text)),
         ("delayed", Some(Value::Bool(server.delayed))),
         ("host_access", word(server.host_access)),
+        ("agent", server.agent.clone().map(Value::Address)),
     ]
 }
 
@@ -142,6 +192,7 @@ pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
     let options = Some(ssh.options.clone()).filter(|options| !options.is_empty());
     vec![
         ("kind", word(cluster.kind)),
+        ("host_access", word(cluster.host_access)),
         ("ssh_user", ssh.user.clone().map(Value::SshUser)),
         ("ssh_port", ssh.port.map(|port| Value::Integer(port.into()))),
         ("ssh_options", options.map(Value::SshOptions)),
@@ -184,6 +235,7 @@ pub(crate) fn read_timing(at: &Lookup<'_>) -> Timing {
         statement_limit: at.duration("statement_limit"),
         repoint_limit: at.duration("repoint_limit"),
         failover_block: at.duration("failover_block"),
+        lease: at.duration("lease"),
     }
 }
 
@@ -198,6 +250,7 @@ pub(crate) fn timing_fields(timing: &Timing) -> Fields {
         ("statement_limit", Some(Value::Duration(timing.statement_limit))),
         ("repoint_limit", Some(Value::Duration(timing.repoint_limit))),
         ("failover_block", Some(Value::Duration(timing.failover_block))),
+        ("lease", Some(Value::Duration(timing.lease))),
     ]
 }
 

@@ -7,6 +7,7 @@
 //! `tree` reads values key by key, `assemble` and `security` check what must hold between them,
 //! `error` words it for people.
 
+mod agent;
 mod assemble;
 mod catalogue;
 mod duration;
@@ -28,8 +29,9 @@ mod words;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use model::{
-    Account, Accounts, ClusterConfig, ClusterKind, ClusterName, ClusterNameError, Config,
-    Fingerprint, FingerprintError, ManagerConfig, SecretSource, TlsConfig,
+    Account, Accounts, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ClusterKind,
+    ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, ManagerConfig,
+    SecretSource, TlsConfig,
 };
 pub use reference::reference;
 pub use show::show;

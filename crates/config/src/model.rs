@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use primacy_types::{Address, Policy, SshSettings};
+use primacy_types::{Address, HostAccessKind, Millis, Policy, SshSettings};
 use serde::{Deserialize, Serialize};
 
 /// A whole configuration file.
@@ -17,6 +17,49 @@ pub struct Config {
     pub manager: ManagerConfig,
     /// The clusters it looks after.
     pub clusters: BTreeMap<ClusterName, ClusterConfig>,
+    /// The agent of this host, if the file has its section.
+    pub agent: Option<AgentConfig>,
+}
+
+/// The files with which managers and agents know each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// One's own certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities that are believed.
+    pub authority: PathBuf,
+}
+
+/// Settings of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Where it listens.
+    pub listen: Address,
+    /// Its certificate.
+    pub certificates: CertificateFiles,
+    /// Where it keeps what must survive it.
+    pub state_dir: PathBuf,
+    /// Length of a lease.
+    pub lease: Millis,
+    /// The servers of this host.
+    pub servers: Vec<AgentServer>,
+    /// Who the agent is to them.
+    pub account: Account,
+    /// How its connections to them are protected.
+    pub tls: TlsConfig,
+}
+
+/// A server that an agent looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentServer {
+    /// Its address in the manager's file.
+    pub address: Address,
+    /// Where the agent reaches it, if elsewhere.
+    pub connect: Option<Address>,
+    /// Its unix socket, if that is used.
+    pub socket: Option<PathBuf>,
 }
 
 /// Settings of the manager process.
@@ -30,6 +73,8 @@ pub struct ManagerConfig {
     pub socket: Option<PathBuf>,
     /// The brake: so many clusters may be failing over at the same time.
     pub max_failovers_at_once: u32,
+    /// What it shows to agents; `None`: none are asked.
+    pub certificates: Option<CertificateFiles>,
 }
 
 /// One cluster.
@@ -39,6 +84,8 @@ pub struct ClusterConfig {
     pub name: ClusterName,
     /// What holds its servers together.
     pub kind: ClusterKind,
+    /// How hosts are reached whose server does not say.
+    pub host_access: HostAccessKind,
     /// Its servers in the order of the file; none stands here twice.
     pub servers: Vec<Address>,
     /// What people decided beforehand.
@@ -139,6 +186,23 @@ impl Config {
         let resolve = |path: &mut PathBuf| *path = base_dir.join(&*path);
         resolve(&mut self.manager.state_dir);
         self.manager.socket.as_mut().map(resolve);
+        let files = |files: &mut CertificateFiles| {
+            for path in [&mut files.certificate, &mut files.key, &mut files.authority] {
+                resolve(path);
+            }
+        };
+        self.manager.certificates.as_mut().map(files);
+        if let Some(agent) = &mut self.agent {
+            files(&mut agent.certificates);
+            resolve(&mut agent.state_dir);
+            agent.servers.iter_mut().filter_map(|s| s.socket.as_mut()).for_each(resolve);
+            if let SecretSource::File(path) = &mut agent.account.password {
+                resolve(path);
+            }
+            if let TlsConfig::VerifyCa { ca_file } | TlsConfig::Full { ca_file } = &mut agent.tls {
+                resolve(ca_file);
+            }
+        }
         for cluster in self.clusters.values_mut() {
             let accounts = &mut cluster.accounts;
             for account in [&mut accounts.manager, &mut accounts.replication] {

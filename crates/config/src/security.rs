@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::Problems;
 use crate::fields::Lookup;
-use crate::model::{Account, ClusterName, SecretSource, TlsConfig};
+use crate::model::{Account, SecretSource, TlsConfig};
 use crate::tree::{Found, Table};
 use crate::value::Value;
 use crate::words::{TlsMode, Words};
@@ -12,29 +12,38 @@ use crate::words::{TlsMode, Words};
 /// The keys of which an account has exactly one.
 const SOURCES: [&str; 3] = ["password_file", "password_env", "password_credential"];
 
-/// Reads an account; `cluster_span` is where a problem is shown if no table of it exists.
+/// Whose account or TLS settings are read, in the words of messages.
+pub(crate) struct Owner<'o> {
+    /// "the cluster `main`".
+    pub(crate) called: String,
+    /// "the account `manager`".
+    pub(crate) account: String,
+    /// The sections in which it may be written: "[agent.account]".
+    pub(crate) sections: String,
+    /// Where a problem is shown if there is no table of it.
+    pub(crate) span: &'o Range<usize>,
+}
+
+/// Reads an account.
 pub(crate) fn read_account(
     at: &Lookup<'_>,
-    role: &str,
-    cluster: &ClusterName,
-    cluster_span: &Range<usize>,
+    owner: &Owner<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Account> {
+    let Owner { called, account, sections, span } = owner;
     let Some(table) = at.own.or(at.defaults) else {
+        let bare = account.strip_prefix("the ").unwrap_or(account);
         problems.add(
-            cluster_span,
-            format!("the cluster `{cluster}` has no account `{role}`"),
-            format!(
-                "write [cluster.{cluster}.accounts.{role}] with user and password_file, or \
-                 [defaults.accounts.{role}] for all clusters"
-            ),
+            span,
+            format!("{called} has no {bare}"),
+            format!("write {sections} with user and password_file"),
         );
         return None;
     };
     if at.found("user").is_none() {
         problems.add(
             &table.span,
-            format!("the account `{role}` of the cluster `{cluster}` has no `user`"),
+            format!("{account} of {called} has no `user`"),
             "write user = \"primacy\" (or another name)",
         );
     }
@@ -47,7 +56,7 @@ pub(crate) fn read_account(
         None => {
             problems.add(
                 &table.span,
-                format!("the account `{role}` of the cluster `{cluster}` has no password"),
+                format!("{account} of {called} has no password"),
                 "write exactly one of password_file, password_env and password_credential",
             );
             None
@@ -90,10 +99,10 @@ fn secret_source(name: &str, value: &Value) -> Option<SecretSource> {
 /// it believes in a protection that is not there.
 pub(crate) fn read_tls(
     at: &Lookup<'_>,
-    cluster: &ClusterName,
-    cluster_span: &Range<usize>,
+    owner: &Owner<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<TlsConfig> {
+    let Owner { called, sections, .. } = owner;
     let mode = at.word("mode").unwrap_or(TlsMode::Off);
     let mode_is_bad = at.found("mode").is_some_and(|(found, _)| found.value.is_none());
     let mode_is_shared = at.found("mode").is_none_or(|(_, shared)| shared);
@@ -115,15 +124,12 @@ pub(crate) fn read_tls(
                 let span = match (at.found("mode"), at.own) {
                     (Some((found, _)), _) => &found.value_span,
                     (None, Some(table)) => &table.span,
-                    (None, None) => cluster_span,
+                    (None, None) => owner.span,
                 };
                 problems.add(
                     span,
-                    format!(
-                        "TLS mode \"{}\" of the cluster `{cluster}` needs `{name}`",
-                        mode.word()
-                    ),
-                    format!("write {name} = … in [cluster.{cluster}.tls] or [defaults.tls]"),
+                    format!("TLS mode \"{}\" of {called} needs `{name}`", mode.word()),
+                    format!("write {name} = … in {sections}"),
                 );
             }
             _ => {}

@@ -2,8 +2,8 @@
 //! only as the place where they are found.
 
 use crate::fields::{
-    Fields, account_fields, cluster_fields, manager_fields, policy_fields, server_fields,
-    timing_fields, tls_fields,
+    Fields, account_fields, agent_fields, agent_server_fields, cluster_fields, manager_fields,
+    policy_fields, server_fields, timing_fields, tls_fields,
 };
 use crate::model::{ClusterConfig, Config};
 use crate::schema::{Kind, Preset, Section};
@@ -13,6 +13,14 @@ use crate::value::Value;
 pub fn show(config: &Config) -> String {
     let mut text = String::new();
     section(&mut text, "manager", "", &manager_fields(&config.manager));
+    if let Some(agent) = &config.agent {
+        section(&mut text, "agent", "", &agent_fields(agent));
+        for server in &agent.servers {
+            section(&mut text, "agent.server[]", "", &agent_server_fields(server));
+        }
+        section(&mut text, "agent.account", "", &account_fields(&agent.account));
+        section(&mut text, "agent.tls", "", &tls_fields(&agent.tls));
+    }
     for cluster in config.clusters.values() {
         show_cluster(&mut text, cluster);
     }

@@ -10,7 +10,7 @@ impl Config {
     /// One sentence or two for each thing that deserves a second look; none of them stops the
     /// manager.
     pub fn warnings(&self) -> Vec<String> {
-        if self.clusters.is_empty() {
+        if self.clusters.is_empty() && self.agent.is_none() {
             return vec!["no cluster is configured: write [cluster.NAME] with its servers".into()];
         }
         self.clusters.values().flat_map(of_cluster).collect()

@@ -40,8 +40,13 @@ impl Words for Promotion {
 }
 
 impl Words for HostAccessKind {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("local", Self::Local), ("ssh", Self::Ssh), ("none", Self::None)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("local", Self::Local),
+        ("agent", Self::Agent),
+        ("ssh", Self::Ssh),
+        ("none", Self::None),
+    ];
 }
 
 impl Words for RefuseOrProceed {

@@ -58,6 +58,7 @@ servers = ["10.0.0.1:3306", "db2", "[::1]:3307"]
         site: Some("north".to_owned()),
         delayed: true,
         host_access: HostAccessKind::None,
+        agent: None,
     };
     assert_eq!(cluster.policy.server(&address("db3:3307")), preferred);
     assert_eq!(cluster.policy.server(&address("db2")), ServerPolicy::default());
@@ -201,10 +202,14 @@ fn show_writes_every_key_and_marks_what_is_default() {
     # name: the name of the host
     state_dir = "/var/lib/primacy"  # default
     # socket: `primacy.sock` in `state_dir`
+    # certificate: no agents are asked
+    # key: no agents are asked
+    # authority: no agents are asked
     max_failovers_at_once = 1  # default
 
     [cluster.main]
     kind = "replication"  # default
+    host_access = "auto"  # default
     # ssh_user: as ssh's own configuration says
     # ssh_port: as ssh's own configuration says
     # ssh_options: none
@@ -216,6 +221,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     # site: none
     delayed = false  # default
     host_access = "auto"  # default
+    # agent: port 7620 of the server's host
 
     [[cluster.main.server]]
     address = "db2:3306"
@@ -223,6 +229,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     # site: none
     delayed = false  # default
     host_access = "auto"  # default
+    # agent: port 7620 of the server's host
 
     [cluster.main.accounts.manager]
     user = "primacy"
@@ -250,6 +257,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     switchover_limit = "10s"  # default
     statement_limit = "5s"  # default
     repoint_limit = "30s"  # default
+    lease = "3s"  # default
     failover_block = "10m"  # default
 
     [cluster.main.policy]

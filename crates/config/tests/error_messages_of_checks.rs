@@ -50,7 +50,7 @@ servers = ["db3", "db4"]
       |
     5 | [cluster.main]
       | ^^^^^^^^^^^^^^
-      = write [cluster.main.accounts.replication] with user and password_file, or [defaults.accounts.replication] for all clusters
+      = write [cluster.main.accounts.replication], or [defaults.accounts.replication] for all clusters, with user and password_file
 
     primacy.toml:9:1: `password_credential`, but the password already comes from `password_file` (line 8, column 1)
       |
@@ -222,7 +222,6 @@ mode = "verify-ca"
 fn what_is_reserved_is_refused_with_an_explanation() {
     assert_snapshot!(refused_with(r#"
 [proxy]
-[agent]
 [cluster.main]
 servers = ["db1", "db2"]
 [cluster.main.hooks]
@@ -237,24 +236,18 @@ servers = ["db3", "db4"]
       |  ^^^^^
       = remove the section
 
-    primacy.toml:3:2: the section `agent` is reserved: this version of Primacy has no agent yet
+    primacy.toml:5:15: hooks are reserved: they come with a later version
       |
-    3 | [agent]
-      |  ^^^^^
-      = remove the section; servers on the manager's own machine need no agent
-
-    primacy.toml:6:15: hooks are reserved: they come with a later version
-      |
-    6 | [cluster.main.hooks]
+    5 | [cluster.main.hooks]
       |               ^^^^^
       = remove the section
 
-    primacy.toml:9:8: this version of Primacy does not manage Galera clusters yet
+    primacy.toml:8:8: this version of Primacy does not manage Galera clusters yet
       |
-    9 | kind = "galera"
+    8 | kind = "galera"
       |        ^^^^^^^^
       = remove the cluster from this file until a version does
 
-    4 problems in primacy.toml
+    3 problems in primacy.toml
     "#);
 }

@@ -97,12 +97,12 @@ servers = ["db1", "db2"]
 primary = "db1"
 ping_failure = 3
 [cluster.main.polcy]
-"#), @"
+"#), @r"
     primacy.toml:2:1: unknown key `color` outside of all sections
       |
     2 | color = …
       | ^^^^^
-      = known here: `manager`, `cluster` and `defaults`
+      = known here: `manager`, `agent`, `cluster` and `defaults`
 
     primacy.toml:3:2: unknown section `clusters`
       |
@@ -114,7 +114,7 @@ ping_failure = 3
       |
     6 | primary = …
       | ^^^^^^^
-      = known here: `kind`, `servers`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `server`, `accounts`, `tls`, `timing` and `policy`
+      = known here: `kind`, `servers`, `host_access`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `server`, `accounts`, `tls`, `timing` and `policy`
 
     primacy.toml:7:1: unknown key `ping_failure` in `cluster.main`
       |

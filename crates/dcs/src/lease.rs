@@ -33,6 +33,22 @@ pub enum LeaseError {
         /// What is in force.
         current: Epoch,
     },
+    /// No lease says anything about the server.
+    #[error(
+        "leases are not in force for {server} in cluster {cluster}: each server that may be promoted needs an agent"
+    )]
+    NotInForce {
+        /// Cluster.
+        cluster: String,
+        /// The server.
+        server: Address,
+    },
+    /// It has to wait.
+    #[error("{0}")]
+    NotYet(String),
+    /// The agent refuses, or is not reached.
+    #[error("{0}")]
+    Agent(String),
     /// The same reign belongs to another server.
     #[error("epoch {epoch} of cluster {cluster} belongs to {primary}")]
     OtherPrimary {
@@ -62,6 +78,38 @@ pub trait LeaseGranter: Send + Sync {
 
     /// From now on nothing below `epoch` is granted.
     async fn revoke_below(&self, cluster: &str, epoch: Epoch);
+
+    /// The server was seen to be gone: it holds no lease any more.
+    async fn fenced(&self, _cluster: &str, _server: &Address) {}
+
+    /// Waits until the lease of a server that is not reached has run out for certain.
+    ///
+    /// # Errors
+    /// If leases prove nothing about this server, or `limit` is over first.
+    async fn has_run_out(
+        &self,
+        cluster: &str,
+        server: &Address,
+        limit: Millis,
+    ) -> Result<(), LeaseError> {
+        let _ = limit;
+        Err(LeaseError::NotInForce { cluster: cluster.to_owned(), server: server.clone() })
+    }
+
+    /// Lets the holder of the lease of `epoch` accept writes, where its agent does that; whether it
+    /// was done.
+    ///
+    /// # Errors
+    /// If the agent refuses, or is not reached.
+    async fn open(
+        &self,
+        _cluster: &str,
+        _server: &Address,
+        _epoch: Epoch,
+        _limit: Millis,
+    ) -> Result<bool, LeaseError> {
+        Ok(false)
+    }
 }
 
 /// Leases among the parts of one process.

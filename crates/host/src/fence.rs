@@ -77,33 +77,29 @@ pub trait Fence: Send + Sync + fmt::Debug {
     async fn release(&self) -> Result<(), HostError>;
 }
 
-/// The fence by process id: kill and keep down.
+/// The fence by process id, wherever the host is: kill and keep down.
 #[derive(Clone, Debug)]
-pub struct LocalFence {
+pub struct HostFence {
     host: Arc<dyn HostAccess>,
     disk_readable: bool,
 }
 
-impl LocalFence {
-    /// A fence for the server behind `host`, which runs on this machine; asks whether its files
-    /// can be read.
+impl HostFence {
+    /// A fence for the server behind `host`; asks whether its files can be read.
     pub async fn new(host: Arc<dyn HostAccess>, limit: Duration) -> Result<Self, HostError> {
-        if host.way() != Way::Local {
-            return Err(HostError::NotAble {
-                server: host.server().clone(),
-                what: "fencing it from this machine",
-                reason: "it runs on another one",
-            });
-        }
         let disk_readable = host.capability(limit).await?.read_files.is_yes();
         Ok(Self { host, disk_readable })
     }
 }
 
 #[async_trait]
-impl Fence for LocalFence {
+impl Fence for HostFence {
     fn rung(&self) -> FenceRung {
-        FenceRung::Local
+        match self.host.way() {
+            Way::Local => FenceRung::Local,
+            Way::Agent => FenceRung::Agent,
+            Way::Ssh => FenceRung::Ssh,
+        }
     }
 
     fn guarantees(&self) -> Guarantee {

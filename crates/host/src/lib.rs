@@ -20,7 +20,7 @@ pub use access::{
 };
 pub use agent::AgentHost;
 pub use error::HostError;
-pub use fence::{Fence, FenceReport, Guarantee, LocalFence};
+pub use fence::{Fence, FenceReport, Guarantee, HostFence};
 pub use local::LocalHost;
 pub use server::ServerIdentity;
 pub use ssh::{SshFailure, SshHost};

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use primacy_agent_api::Credentials;
 use primacy_api::Client;
-use primacy_config::Config;
+use primacy_config::{CertificateFiles, Config};
 use primacy_dcs::Holder;
 use primacy_exec::{Chronicle, Clock};
 use primacy_store::Store;
@@ -39,7 +40,23 @@ pub(crate) fn shared(config: &Config) -> Result<Shared, ManagerError> {
         pid: std::process::id(),
     };
     let chronicle = Chronicle::start(store.clone(), clock);
-    Ok(Shared { store, clock, chronicle, holder })
+    let credentials = config.manager.certificates.as_ref().map(credentials).transpose()?;
+    Ok(Shared { store, clock, chronicle, holder, credentials })
+}
+
+/// What agents are shown.
+fn credentials(files: &CertificateFiles) -> Result<Arc<Credentials>, ManagerError> {
+    let paths = primacy_certs::Paths {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        authority: files.authority.clone(),
+    };
+    let credentials = Credentials::load(paths, &[])?;
+    let role = credentials.own().role;
+    if role != primacy_certs::Role::Manager {
+        return Err(ManagerError::Role { role: role.word() });
+    }
+    Ok(Arc::new(credentials))
 }
 
 /// Runs the manager until SIGTERM or SIGINT.
@@ -85,6 +102,7 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
                 seen = stamp(config_file);
             }
             () = tokio::time::sleep(LOOK_AT_FILE) => {
+                renew(shared.credentials.as_ref());
                 let now = stamp(config_file);
                 if now != seen && now.is_some() {
                     seen = now;
@@ -118,6 +136,15 @@ async fn reload(fleet: &mut Fleet, config_file: &Path) {
         Err(error) => {
             tracing::error!("the changed configuration is wrong and was not taken:\n{error}");
         }
+    }
+}
+
+/// Certificates are renewed by replacing their files.
+fn renew(credentials: Option<&Arc<Credentials>>) {
+    match credentials.map(|credentials| credentials.refresh()) {
+        Some(Ok(true)) => tracing::info!("the certificate was renewed"),
+        Some(Err(error)) => tracing::error!(%error, "the renewed certificate cannot be used"),
+        _ => {}
     }
 }
 

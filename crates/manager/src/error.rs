@@ -47,6 +47,18 @@ pub enum ManagerError {
         /// The socket.
         socket: PathBuf,
     },
+    /// A certificate, key or authority cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] primacy_certs::CertError),
+    /// The certificate is for somebody else.
+    #[error(
+        "manager.certificate is for an {role}, and agents believe only one for a manager: \
+         primacy certs issue manager NAME"
+    )]
+    Role {
+        /// For whom it is.
+        role: &'static str,
+    },
     /// Another manager looks after a cluster.
     #[error("{0}")]
     Lock(#[from] primacy_dcs::LockError),

@@ -1,10 +1,13 @@
 //! Finds the hosts that can be reached besides SQL, and watches the servers' processes there.
 
+mod by_agent;
 mod over_ssh;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use primacy_agent_api::AgentClient;
 use primacy_exec::{Eyes, Hosts, identity};
 use primacy_host::{Ability, HostAccess, LocalHost};
 use primacy_types::{Address, FenceRung, FileAccess, HostAccessKind, ProcessState, SshSettings};
@@ -28,6 +31,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 pub(crate) fn start(
     servers: &[Address],
     ssh: &SshSettings,
+    agents: &BTreeMap<Address, Arc<AgentClient>>,
     observatory: &Arc<Observatory>,
     hosts: &Arc<Hosts>,
 ) -> Vec<JoinHandle<()>> {
@@ -38,6 +42,12 @@ pub(crate) fn start(
             HostAccessKind::None => {}
             HostAccessKind::Ssh => {
                 tasks.push(tokio::spawn(over_ssh::watch(server, ssh.clone(), seen, hosts)));
+            }
+            HostAccessKind::Agent => {
+                if let Some(client) = agents.get(&server) {
+                    let client = Arc::clone(client);
+                    tasks.push(tokio::spawn(by_agent::watch(server, client, seen, hosts)));
+                }
             }
             HostAccessKind::Auto | HostAccessKind::Local => {
                 tasks.push(tokio::spawn(watch(server, seen, hosts)));

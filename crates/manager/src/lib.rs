@@ -11,6 +11,7 @@ mod daemon;
 mod errant;
 mod error;
 mod hosts;
+mod leases;
 mod load;
 mod memory;
 mod observatory;

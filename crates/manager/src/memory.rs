@@ -97,7 +97,18 @@ impl Memory {
         self.observation.files = files;
     }
 
+    /// What can be done on its host; the lease stays the last rung.
     pub(crate) fn set_fences(&mut self, fences: Vec<FenceRung>) {
+        let leased = self.observation.fences.contains(&FenceRung::Lease);
         self.observation.fences = fences;
+        self.set_leased(leased);
+    }
+
+    /// Whether it is certain to be closed when its lease runs out.
+    pub(crate) fn set_leased(&mut self, leased: bool) {
+        self.observation.fences.retain(|rung| *rung != FenceRung::Lease);
+        if leased {
+            self.observation.fences.push(FenceRung::Lease);
+        }
     }
 }

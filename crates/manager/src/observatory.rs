@@ -196,6 +196,10 @@ impl Observatory {
         self.update(server, |memory| memory.set_fences(fences));
     }
 
+    pub(crate) fn set_leased(&self, server: &Address, leased: bool) {
+        self.update(server, |memory| memory.set_leased(leased));
+    }
+
     /// Changes what is on record and wakes whoever waits for changes.
     pub(crate) fn set_record(&self, change: impl FnOnce(&mut Record)) {
         change(&mut self.state().record);

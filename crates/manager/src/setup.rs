@@ -1,22 +1,22 @@
 //! Builds what a cluster needs from its configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use primacy_agent_api::{AgentClient, Credentials, DEFAULT_PORT};
 use primacy_config::{ClusterConfig, TlsConfig};
-use primacy_dcs::{ClusterLock, Holder, LocalLeases};
+use primacy_dcs::{ClusterLock, Holder, LeaseGranter, LocalLeases};
 use primacy_exec::{Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, ReplicationAccount};
 use primacy_store::Store;
-use primacy_types::{Address, Epoch, Millis, Moment};
+use primacy_types::{Address, Epoch, HostAccessKind, Millis, Moment};
 use primacy_wire::{ConnectOptions, TlsMode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::ManagerError;
+use crate::leases::AgentLeases;
 use crate::load::secret;
 use crate::observatory::{Observatory, Record};
-
-/// Length of a lease (DESIGN: default 3 s).
-const LEASE: Millis = Millis::from_secs(3);
 
 /// Whether the cluster's lock is wanted: a command that only looks does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) chronicle: Chronicle,
     pub(crate) holder: Holder,
+    /// What agents are shown; `None` if none are asked.
+    pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
 /// The passwords of a cluster's accounts.
@@ -110,7 +112,26 @@ pub(crate) fn watch(
     };
     let lock = ClusterLock::start(&name, &shared.holder, locked, Duration::from_secs(1));
     let hosts = Arc::new(Hosts::default());
-    let host_tasks = crate::hosts::start(&config.servers, &config.ssh, &observatory, &hosts);
+    let lock = Arc::new(lock);
+    let agents = agents(config, shared);
+    let mut host_tasks =
+        crate::hosts::start(&config.servers, &config.ssh, &agents, &observatory, &hosts);
+    let leases: Arc<dyn LeaseGranter> = match AgentLeases::new(
+        &name,
+        &policy,
+        &agents,
+        &config.servers,
+        shared.store.clone(),
+        shared.clock,
+    )? {
+        Some(leases) => {
+            if locking == Locking::Take {
+                host_tasks.push(leases.start(&observatory, &lock));
+            }
+            leases
+        }
+        None => Arc::new(LocalLeases::new(policy.timing.lease)),
+    };
     let cluster = Cluster {
         name,
         policy,
@@ -119,14 +140,28 @@ pub(crate) fn watch(
         replication,
         hosts,
         router: Arc::new(LocalRouter::default()),
-        leases: Arc::new(LocalLeases::new(LEASE)),
-        lock: Arc::new(lock),
+        leases,
+        lock,
         store: shared.store.clone(),
         chronicle: shared.chronicle.clone(),
         eyes: Arc::clone(&observatory) as _,
         clock: shared.clock,
     };
     Ok(Watched { cluster: Arc::new(cluster), observatory, host_tasks })
+}
+
+/// The agents of the servers that have one.
+fn agents(config: &ClusterConfig, shared: &Shared) -> BTreeMap<Address, Arc<AgentClient>> {
+    let Some(credentials) = &shared.credentials else { return BTreeMap::new() };
+    let asked = config.servers.iter().filter_map(|server| {
+        let policy = config.policy.server(server);
+        if policy.host_access != HostAccessKind::Agent {
+            return None;
+        }
+        let agent = policy.agent.unwrap_or_else(|| Address::new(server.host(), DEFAULT_PORT));
+        Some((server.clone(), Arc::new(AgentClient::new(agent, Arc::clone(credentials)))))
+    });
+    asked.collect()
 }
 
 /// What the store has of the cluster.

@@ -115,6 +115,36 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps which leases may be in force; it is on disk when this returns.
+    pub fn set_leases(&self, name: &str, record: &serde_json::Value) -> Result<(), StoreError> {
+        self.run(|connection| {
+            connection.execute(
+                "INSERT INTO lease (cluster, record) VALUES (:name, :record)
+                 ON CONFLICT (cluster) DO UPDATE SET record = excluded.record",
+                named_params! { ":name": name, ":record": record.to_string() },
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Which leases may be in force, as it was kept; `None` if nothing was.
+    pub fn leases(&self, name: &str) -> Result<Option<serde_json::Value>, StoreError> {
+        let text: Option<String> = self.run(|connection| {
+            connection
+                .prepare_cached("SELECT record FROM lease WHERE cluster = :name")?
+                .query_row(named_params! { ":name": name }, |row| row.get(0))
+                .optional()
+        })?;
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+            let source = rusqlite::Error::FromSqlConversionFailure(
+                0,
+                rusqlite::types::Type::Text,
+                error.into(),
+            );
+            self.error(source)
+        })
+    }
+
     /// Every cluster that has a record, by name.
     pub fn clusters(&self) -> Result<Vec<ClusterRecord>, StoreError> {
         self.run(|connection| {

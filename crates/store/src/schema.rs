@@ -85,6 +85,12 @@ CREATE TABLE server (
     PRIMARY KEY (cluster, address)
 ) STRICT;
 ",
+    "
+CREATE TABLE lease (
+    cluster TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT;
+",
 ];
 
 /// Brings the file to the newest format, or says why it cannot be.

@@ -11,20 +11,33 @@ use serde::{Deserialize, Serialize};
 pub enum FenceRung {
     /// The manager runs on the same machine: it kills the process and keeps it down.
     Local,
+    /// The agent on the host kills the process and keeps it down.
+    Agent,
+    /// The host is reached over ssh: the process is killed there, and kept down.
+    Ssh,
+    /// The host is not reached: the lease that its agent holds has run out. The agent, or the guard
+    /// above it, closed or killed the server before that.
+    Lease,
 }
 
 impl FenceRung {
     /// Whether the binary logs of the fenced server can still be read afterwards.
     pub const fn keeps_disk_readable(self) -> bool {
         match self {
-            Self::Local => true,
+            Self::Local | Self::Agent | Self::Ssh => true,
+            Self::Lease => false,
         }
     }
 
     /// What is true once this rung has succeeded, as a sentence.
     pub const fn guarantee(self) -> &'static str {
         match self {
-            Self::Local => "its process is gone, and one that a supervisor starts is killed",
+            Self::Local | Self::Agent | Self::Ssh => {
+                "its process is gone, and one that a supervisor starts is killed"
+            }
+            Self::Lease => {
+                "its lease has run out, before which its agent made it read-only or killed it"
+            }
         }
     }
 }
@@ -33,6 +46,9 @@ impl fmt::Display for FenceRung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Local => "local",
+            Self::Agent => "agent",
+            Self::Ssh => "ssh",
+            Self::Lease => "lease",
         })
     }
 }

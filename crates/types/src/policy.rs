@@ -35,6 +35,8 @@ pub enum HostAccessKind {
     Local,
     /// The host is reached over ssh: its files are read and its process is seen that way.
     Ssh,
+    /// An agent runs there.
+    Agent,
     /// Nothing but SQL.
     None,
 }
@@ -51,6 +53,8 @@ pub struct ServerPolicy {
     pub delayed: bool,
     /// How the manager reaches the host.
     pub host_access: HostAccessKind,
+    /// Where its agent listens; `None`: at the usual port of the server's host.
+    pub agent: Option<Address>,
 }
 
 /// What to do when a promise cannot be kept: stop and ask, or go on and say so.
@@ -117,6 +121,9 @@ pub struct Timing {
     pub statement_limit: Millis,
     /// How long the siblings' repointing is retried before the failover is reported complete.
     pub repoint_limit: Millis,
+    /// How long a primary may accept writes without hearing from a manager, where leases are in
+    /// force.
+    pub lease: Millis,
     /// A second automatic failover of the same cluster within this time is refused.
     pub failover_block: Millis,
 }
@@ -132,6 +139,7 @@ impl Default for Timing {
             switchover_limit: Millis::from_secs(10),
             statement_limit: Millis::from_secs(5),
             repoint_limit: Millis::from_secs(30),
+            lease: Millis::from_secs(3),
             failover_block: Millis::from_secs(600),
         }
     }

@@ -61,6 +61,26 @@ Examples:
   primacy history --cluster orders -n 100
   primacy history 019aa3f1-7c2e       one of them, with its timeline and journal";
 
+pub(super) const AGENT: &str = "\
+Example of /etc/primacy/primacy.toml on a database host:
+  [agent]
+  certificate = \"/etc/primacy/db1.crt\"
+  key = \"/etc/primacy/db1.key\"
+  authority = \"/etc/primacy/authority.crt\"
+  [[agent.server]]
+  address = \"db1:3306\"
+  socket = \"/run/mysqld/mysqld.sock\"
+  [agent.account]
+  user = \"primacy\"
+  password_file = \"/etc/primacy/password\"";
+
+pub(super) const CERTS: &str = "\
+Examples:
+  primacy certs init
+  primacy certs issue manager primacy1
+  primacy certs issue agent db1 --host db1 --host 10.0.0.11
+  primacy certs show certs/db1.crt";
+
 pub(super) const GRANTS: &str = "\
 Examples:
   primacy grants                      for what the configured servers run

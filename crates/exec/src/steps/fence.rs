@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use primacy_host::{Fence, HostAccess, LocalFence, LocalHost, Way};
+use primacy_host::{Fence, HostAccess, HostFence, LocalHost, Way};
 use primacy_types::{Address, FenceRung, Millis, ServerFacts};
 use serde_json::Value;
 
 use crate::error::StepError;
 use crate::{Cluster, identity, look};
 
-/// Uses the rung of the plan. Without one there is nothing to do: the plan has said what that
-/// means, and policy or a person has agreed.
+/// Uses the rung of the plan, and if that fails those below it that are there by then. Without one
+/// there is nothing to do: the plan has said what that means, and policy or a person has agreed.
 pub(super) async fn fence(
     cluster: &Cluster,
     server: &Address,
@@ -22,16 +22,48 @@ pub(super) async fn fence(
     let Some(rung) = rung else {
         return Ok(format!("{server} was not fenced"));
     };
+    let mut tried = climb(cluster, server, rung, limit, noted).await.map(|()| rung);
+    if tried.is_err() {
+        let remembered = cluster.eyes.remembered();
+        let there = remembered.server(server).map(|s| s.fences.clone()).unwrap_or_default();
+        for next in there.into_iter().filter(|next| *next > rung) {
+            if let Err(error) = &tried {
+                tracing::warn!(%server, %error, "the fence {rung} failed; {next} is next");
+            }
+            tried = climb(cluster, server, next, limit, noted).await.map(|()| next);
+            if tried.is_ok() {
+                break;
+            }
+        }
+    }
+    let by = tried?;
+    cluster.leases.fenced(&cluster.name, server).await;
+    Ok(format!("{server} is fenced ({by}): {}", by.guarantee()))
+}
+
+/// One rung of the ladder.
+async fn climb(
+    cluster: &Cluster,
+    server: &Address,
+    rung: FenceRung,
+    limit: Millis,
+    noted: &Value,
+) -> Result<(), StepError> {
     let failed = |source| StepError::Host { server: server.clone(), source: Box::new(source) };
+    if rung == FenceRung::Lease {
+        // The lease is longer than the limit of a statement may be.
+        let wait = Millis(limit.0.max(cluster.policy.timing.lease.times(2).0));
+        let run_out = cluster.leases.has_run_out(&cluster.name, server, wait).await;
+        return run_out.map_err(|error| StepError::impossible(server, error.to_string()));
+    }
     let host = match cluster.hosts.of(server) {
         Some(host) => host,
         None => found_again(cluster, server, noted, limit).await?,
     };
-    let fence = LocalFence::new(host, limit.as_duration()).await.map_err(failed)?;
-    let report = fence.fence(limit.as_duration()).await;
-    let report = report.map_err(failed)?;
+    let fence = HostFence::new(host, limit.as_duration()).await.map_err(failed)?;
+    let report = fence.fence(limit.as_duration()).await.map_err(failed)?;
     tracing::debug!(?report, %server, "fenced");
-    Ok(format!("{server} is fenced: {}", rung.guarantee()))
+    Ok(())
 }
 
 /// What the server said of itself, so that a restarted manager recognises its process although
@@ -95,6 +127,15 @@ pub(crate) async fn close_by_sql(cluster: &Cluster, server: &Address) -> Result<
     Ok(())
 }
 
+/// The rung with which a server's process can be killed, if there is one.
+fn rung_of(cluster: &Cluster, server: &Address) -> Option<FenceRung> {
+    match cluster.hosts.of(server)?.way() {
+        Way::Local => Some(FenceRung::Local),
+        Way::Agent => Some(FenceRung::Agent),
+        _ => None,
+    }
+}
+
 /// A server that may have been opened without our hearing of it is closed: by SQL if it answers,
 /// else by killing it. An error if neither could be done.
 pub(crate) async fn make_sure_it_is_closed(
@@ -104,8 +145,9 @@ pub(crate) async fn make_sure_it_is_closed(
     let limit = cluster.policy.timing.statement_limit;
     match close_by_sql(cluster, server).await {
         Ok(()) => Ok(()),
-        Err(_) if cluster.hosts.of(server).is_some_and(|host| host.way() == Way::Local) => {
-            fence(cluster, server, Some(FenceRung::Local), limit, &Value::Null).await.map(|_| ())
+        Err(_) if rung_of(cluster, server).is_some() => {
+            let rung = rung_of(cluster, server);
+            fence(cluster, server, rung, limit, &Value::Null).await.map(|_| ())
         }
         // Nothing listens there: it comes back read-only or is set so on sight.
         Err(StepError::Server { source, .. })

@@ -137,7 +137,13 @@ pub(super) async fn open(
     let mut link =
         cluster.links.to(server, limit.as_duration()).await.map_err(at("connecting to open it"))?;
     let dialect = link.dialect();
-    link.execute(dialect.open_to_all(), limit.as_duration()).await.map_err(at("opening it"))?;
+    let opened = cluster.leases.open(&cluster.name, server, epoch, limit).await;
+    let opened = opened.map_err(|refused| {
+        StepError::impossible(server, format!("it was not opened: {refused}"))
+    })?;
+    if !opened {
+        link.execute(dialect.open_to_all(), limit.as_duration()).await.map_err(at("opening it"))?;
+    }
     let facts = look::facts(&mut link, limit).await.map_err(at("checking that it is open"))?;
     if !facts.writable() {
         return Err(StepError::impossible(server, "it stays read-only"));

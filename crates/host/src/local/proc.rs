@@ -297,7 +297,6 @@ mod tests {
         println!("this file system does not use inode numbers again so soon");
     }
 
-
     #[test]
     fn a_program_name_with_parentheses_does_not_shift_the_fields() {
         let tail = "T 7 1 1 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 30 0 424242 1 2 3";

@@ -16,7 +16,7 @@ use super::unit::Systemd;
 use super::*;
 use primacy_types::FenceRung;
 
-use crate::{Fence, Guarantee, LocalFence};
+use crate::{Fence, Guarantee, HostFence};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const PORT: &str = "STAND_IN_PORT";
@@ -277,7 +277,7 @@ async fn a_fenced_server_is_not_brought_back_by_its_supervisor() {
     let mut place = Place::new();
     place.supervise();
     let host: Arc<dyn HostAccess> = Arc::new(place.host().await);
-    let fence = LocalFence::new(host, LIMIT).await.unwrap();
+    let fence = HostFence::new(host, LIMIT).await.unwrap();
     assert_eq!(fence.rung(), FenceRung::Local);
     assert_eq!(fence.guarantees(), Guarantee::ProcessGone { disk_readable: true });
 

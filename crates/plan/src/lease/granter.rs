@@ -26,6 +26,9 @@ pub struct Reign {
     /// Every list of voters that its lease may name, the newest last; none before the first lease
     /// of the reign is known to be accepted.
     pub lists: Vec<Voters>,
+    /// A guard stood above its agent when that was last heard of.
+    #[serde(default)]
+    pub guarded: bool,
 }
 
 /// Why something has to wait.
@@ -95,7 +98,12 @@ impl Granter {
         if self.position(primary, epoch).is_some() {
             return false;
         }
-        self.record.reigns.push(Reign { primary: primary.clone(), epoch, lists: Vec::new() });
+        self.record.reigns.push(Reign {
+            primary: primary.clone(),
+            epoch,
+            lists: Vec::new(),
+            guarded: false,
+        });
         true
     }
 
@@ -201,6 +209,45 @@ impl Granter {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether what was granted to `server` has run out for certain, unless the voters gave it more:
+    /// [`may_be_promoted`](Self::may_be_promoted) says whether that matters.
+    ///
+    /// # Errors
+    /// How long it still takes.
+    pub fn has_run_out(&self, server: &Address, now: Moment) -> Result<(), NotYet> {
+        match self.given.get(server) {
+            Some(until) if *until > now => {
+                Err(NotYet::Held { server: server.clone(), left: until.since(now) })
+            }
+            Some(_) => Ok(()),
+            None => self.has_waited(now),
+        }
+    }
+
+    /// Servers that may hold a lease now, as far as this manager gave it.
+    pub fn holders(&self, now: Moment) -> Vec<Address> {
+        let held = self.given.iter().filter(|(_, until)| **until > now);
+        let on_record = self.record.reigns.iter().map(|reign| &reign.primary);
+        let mut all: Vec<_> = held.map(|(server, _)| server).chain(on_record).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The agent of a reign's primary has said whether a guard stands above it: without one a lease
+    /// that ran out proves nothing. Whether the record has changed.
+    pub fn set_guarded(&mut self, primary: &Address, epoch: Epoch, guarded: bool) -> bool {
+        let Some(at) = self.position(primary, epoch) else { return false };
+        let Some(reign) = self.record.reigns.get_mut(at) else { return false };
+        std::mem::replace(&mut reign.guarded, guarded) != guarded
+    }
+
+    /// Whether a lease of this server that ran out proves that it is closed.
+    pub fn is_guarded(&self, primary: &Address) -> bool {
+        let mut reigns = self.record.reigns.iter().filter(|reign| reign.primary == *primary);
+        reigns.next_back().is_some_and(|reign| reign.guarded)
     }
 
     /// Whether this manager leads for long enough to know that what others granted is over.
