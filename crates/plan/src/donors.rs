@@ -3,6 +3,7 @@
 
 use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, ServerFacts, TransactionSet};
 
+use crate::coverage::coverage;
 use crate::holdings::{self, counted, held_by_all, members, on_disk};
 use crate::origin::readable;
 use crate::places::replicates_by_place;
@@ -136,8 +137,14 @@ fn stuck(
             "the binary logs of {primary} hold {} and could not be used in this operation",
             holds.beyond(has).join(", ")
         )),
-        Some(BinlogsOnDisk::Unreadable { reason, passing: true }) => stuck
-            .push(format!("what {primary} wrote and nobody received is not known yet: {reason}")),
+        // Where nothing acknowledged can be missing, a host that does not answer is not waited for.
+        Some(BinlogsOnDisk::Unreadable { reason, passing: true })
+            if !coverage(snapshot, primary).proved =>
+        {
+            stuck.push(format!(
+                "what {primary} wrote and nobody received is not known yet: {reason}"
+            ));
+        }
         _ => {}
     }
     for (address, facts) in members(snapshot, primary) {

@@ -146,6 +146,21 @@ fn hindrances(snapshot: &ClusterSnapshot, old: &Address, winner: &Address) -> Ve
                 ));
             }
         }
+        // A primary that replicates as well (two that follow each other) is to be moved to the winner.
+        let received = facts.holds(&policy.channel);
+        let both = snapshot.live(winner).map(|w| w.executed.union(&facts.executed));
+        // Sets of two flavours cannot be compared, and another flavour is no candidate anyway.
+        let unapplied = received.beyond(&facts.executed);
+        if !unapplied.is_empty() && both.is_some_and(|both| !both.covers(&received)) {
+            reasons.push(Reason::new(
+                format!(
+                    "{old} has received {} and not applied it: to follow {winner} would drop it",
+                    unapplied.join(", ")
+                ),
+                "let its applier finish, or end its replication with RESET REPLICA ALL (RESET SLAVE \
+                 ALL) if it is not wanted",
+            ));
+        }
         let newer = |f: &primacy_types::ServerFacts| (f.version.number.0, f.version.number.1);
         if let Some(w) = snapshot.live(winner)
             && newer(w) > newer(facts)

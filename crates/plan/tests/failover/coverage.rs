@@ -1,8 +1,10 @@
 //! Is it proved that nothing acknowledged is missing, and what follows if not.
 
 use primacy_plan::testing::{World, addr, cluster, gtids, place, pos};
-use primacy_plan::{FailoverRequest, Step, coverage};
-use primacy_types::{ContactFailure, Millis, RefuseOrProceed, SemiSyncPolicy, WithoutAcker};
+use primacy_plan::{FailoverRequest, Stage, Step, coverage, diagnose, plan_failover};
+use primacy_types::{
+    BinlogsOnDisk, ContactFailure, Millis, RefuseOrProceed, SemiSyncPolicy, WithoutAcker,
+};
 
 use crate::{Change, ask, force, killed, plan, refusal, repointed, says, steps};
 
@@ -110,6 +112,23 @@ fn what_was_written_and_not_yet_acknowledged_when_the_host_was_lost_is_no_loss()
         let why = "what else the primary had written was not acknowledged";
         assert!(says(&plan, why), "{:?}", plan.notes);
     }
+}
+
+/// A lost host is not waited for where no acknowledged row can be on it alone.
+#[test]
+fn a_disk_that_does_not_answer_is_waited_for_only_where_something_may_be_missing() {
+    let silent = |mut world: World| {
+        let reason = "its host does not answer".to_owned();
+        world.server("a").on_disk = Some(BinlogsOnDisk::Unreadable { reason, passing: true });
+        world
+    };
+    let after = |world: &World| {
+        let request = FailoverRequest::default();
+        plan_failover(&world.snapshot, &diagnose(&world.snapshot), &request, Stage::AfterSeal)
+    };
+    assert!(after(&silent(four(1))).is_ok());
+    let refusal = after(&silent(lose(four(1), "d"))).unwrap_err();
+    assert!(refusal.held && refusal.to_string().contains("is not known yet"), "{refusal}");
 }
 
 #[test]
