@@ -22,6 +22,9 @@ use crate::{AgentError, Credentials, Fault, FaultKind, RangeOrder, paths};
 /// No answer but a piece of a file may be larger.
 const LARGEST_ANSWER: usize = 4 << 20;
 
+/// Limit of making a connection, however long the work may take: a host that is gone answers nothing.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// So many idle connections are kept.
 const IDLE: usize = 4;
 
@@ -94,7 +97,10 @@ impl AgentClient {
                     Ok(answer) => return Ok(answer),
                 }
             }
-            let sender = self.connect().await?;
+            let silent =
+                || AgentError::Silent { agent: self.agent.clone(), limit: Millis::from(CONNECT) };
+            let sender = tokio::time::timeout(CONNECT, self.connect());
+            let sender = sender.await.unwrap_or_else(|_| Err(silent()))?;
             self.send(sender, path, body, largest).await.map_err(|error| match error {
                 Sent::Closed(reason) => self.cut(&reason),
                 Sent::Failed(error) => error,

@@ -9,6 +9,7 @@ use primacy_certs::Peer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::{Agent, routes};
 
@@ -37,15 +38,17 @@ pub(crate) async fn accept(agent: Arc<Agent>, listener: TcpListener) {
         };
         let agent = Arc::clone(&agent);
         tokio::spawn(async move {
-            if let Err(reason) = serve(agent, stream).await {
-                tracing::info!(%from, reason, "a connection was refused or broke");
+            match greet(&agent, stream).await {
+                Ok((stream, peer)) => serve(agent, stream, peer).await,
+                Err(reason) => tracing::warn!(%from, reason, "a connection was refused"),
             }
             drop(permit);
         });
     }
 }
 
-async fn serve(agent: Arc<Agent>, stream: TcpStream) -> Result<(), String> {
+/// Only who holds a certificate that is believed comes further than this.
+async fn greet(agent: &Agent, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Peer), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     stream.set_nodelay(true).map_err(|error| said(&error))?;
     let acceptor = TlsAcceptor::from(agent.credentials.server());
@@ -54,15 +57,20 @@ async fn serve(agent: Arc<Agent>, stream: TcpStream) -> Result<(), String> {
         .map_err(|_| "no TLS handshake in time".to_owned())?
         .map_err(|error| said(&error))?;
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let peer = match certificate.map(Peer::of) {
-        Some(Ok(peer)) => peer,
-        _ => return Err("no certificate".to_owned()),
-    };
+    match certificate.map(Peer::of) {
+        Some(Ok(peer)) => Ok((stream, peer)),
+        _ => Err("no certificate".to_owned()),
+    }
+}
+
+async fn serve(agent: Arc<Agent>, stream: TlsStream<TcpStream>, peer: Peer) {
     let service = TowerToHyperService::new(routes::router(agent, peer));
-    hyper::server::conn::http1::Builder::new()
+    let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(75))
         .serve_connection(TokioIo::new(stream), service)
-        .await
-        .map_err(|error| said(&error))
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended");
+    }
 }

@@ -13,6 +13,7 @@ use primacy_types::Address;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::agents::AgentPlan;
 use crate::{Net, must};
 
 /// The name of every cluster of a test begins like this, followed by the test process' number.
@@ -33,6 +34,7 @@ pub fn cluster(server: &str) -> Builder {
         policy: Vec::new(),
         of_server: Vec::new(),
         net: None,
+        agents: false,
     }
 }
 
@@ -48,6 +50,7 @@ pub struct Builder {
     policy: Vec<String>,
     of_server: Vec<(String, String)>,
     net: Option<(Vec<String>, Vec<String>)>,
+    agents: bool,
 }
 
 impl Builder {
@@ -100,6 +103,14 @@ impl Builder {
         self
     }
 
+    /// Every server has an agent: certificates and configurations are made;
+    /// [`Agents::start`](crate::Agents::start) starts them.
+    #[must_use]
+    pub fn with_agents(mut self) -> Self {
+        self.agents = true;
+        self
+    }
+
     /// Each server runs on a host of its own in this network.
     #[must_use]
     pub fn on(mut self, net: &Net) -> Self {
@@ -136,7 +147,15 @@ impl Builder {
         let guard = Guard { dir, name, place };
         let sandbox = must(Sandbox::up(options).await, "starting the servers");
         let cluster = Cluster { sandbox, guard, timing: self.timing, policy: self.policy };
-        let text = cluster.with_sections(&self.of_server);
+        let mut of_server = self.of_server;
+        if self.agents {
+            of_server.extend(AgentPlan::make(&cluster));
+            of_server.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        let mut text = cluster.with_sections(&of_server);
+        if self.agents {
+            text = text.replace("[manager]\n", &format!("[manager]\n{}", AgentPlan::of_manager()));
+        }
         must(fs::write(&cluster.sandbox.info().config, text), "writing primacy.toml");
         cluster
     }
@@ -165,6 +184,26 @@ impl Cluster {
     /// The manager's configuration.
     pub fn config(&self) -> &Path {
         &self.sandbox.info().config
+    }
+
+    /// The folder of the cluster.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.sandbox.info().dir
+    }
+
+    /// The name of the manager's account.
+    pub(crate) fn manager_user(&self) -> String {
+        let accounts = &self.sandbox.info().accounts;
+        let manager = accounts.iter().find(|account| account.role == AccountRole::Manager);
+        manager.map(|account| account.user.clone()).unwrap_or_default()
+    }
+
+    /// How agents protect their connections, as the manager does.
+    pub(crate) fn agent_tls(&self) -> &'static str {
+        match self.sandbox.info().tls_ca {
+            Some(_) => "\n[agent.tls]\nmode = \"full\"\nca_file = \"tls/ca.pem\"\n",
+            None => "",
+        }
     }
 
     /// The manager's socket.

@@ -1,6 +1,7 @@
 //! Real servers, real faults and a real manager for tests.
 //!
 //! - [`cluster`] makes a replication cluster of real servers in a folder of its own;
+//! - [`Agents`] are the agents of its servers;
 //! - [`Manager`] is the program `primacy`, run as a process that a test may kill;
 //! - [`Writer`] is a load of numbered rows that knows what was acknowledged, where, and when;
 //! - [`eventually`] waits for a state, never for a time;
@@ -9,6 +10,7 @@
 //! What goes wrong in here ends the test: everything panics with a sentence. When a test ends,
 //! also by a panic, its processes are killed by their numbers and its folders are removed.
 
+mod agents;
 mod cluster;
 mod manager;
 mod net;
@@ -17,6 +19,7 @@ mod sql;
 mod wait;
 mod writer;
 
+pub use agents::Agents;
 pub use cluster::{Builder, Cluster, cluster};
 pub use manager::Manager;
 pub use net::{Host, Net};

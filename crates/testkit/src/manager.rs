@@ -62,7 +62,14 @@ impl Manager {
         let file = must(File::create(&log), "making the manager's log");
         let both = must(file.try_clone(), "making the manager's log");
         let child = command
-            .args(["manager", "--log-format", "human", "--log-level", "debug", "--config"])
+            .args([
+                "manager",
+                "--log-format",
+                "human",
+                "--log-level",
+                "debug,rustls=info,tokio_rustls=info,hyper=info",
+                "--config",
+            ])
             .arg(config)
             .envs(env.iter().copied())
             .stdin(Stdio::null())

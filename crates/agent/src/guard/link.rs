@@ -20,7 +20,7 @@ use crate::served::{Served, identity};
 const BEAT: Duration = Duration::from_millis(100);
 
 /// A server whose lease was not looked at for so long is not reported: the guard shall act.
-const STALE: u64 = 500;
+const STALE: u64 = 250;
 
 /// A guard that has not answered for so long guards nothing.
 const DEAF: u64 = 1000;

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use primacy_host::{HostAccess as _, LocalHost};
-use primacy_types::Address;
+use primacy_types::{Address, Millis};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,10 +23,6 @@ use crate::error::AgentStartError;
 /// How often the deadlines are looked at.
 const PACE: Duration = Duration::from_millis(25);
 
-/// A worker that was silent for so long is killed and started again: well before a lease of the
-/// shortest length runs out.
-const SILENT: Duration = Duration::from_millis(900);
-
 /// A worker that was just started may take so long to say something.
 const FIRST_WORD: Duration = Duration::from_secs(10);
 
@@ -34,7 +30,7 @@ const FIRST_WORD: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// A worker that ran for so long did not end at once.
-const LONG: Duration = Duration::from_secs(5);
+const LONG: Duration = Duration::from_millis(500);
 
 /// Limit of a kill.
 const KILL: Duration = Duration::from_secs(5);
@@ -46,6 +42,16 @@ pub struct WorkerProgram {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Length of a lease.
+    pub lease: Millis,
+}
+
+impl WorkerProgram {
+    /// A worker that was silent for so long is killed and started again: the next one still has
+    /// time to get the lease renewed.
+    fn silence(&self) -> Duration {
+        (self.lease.as_duration() / 5).max(Duration::from_millis(300))
+    }
 }
 
 struct Worker {
@@ -84,7 +90,7 @@ pub async fn guard(program: WorkerProgram) -> Result<u8, AgentStartError> {
                 line = next(&mut lines) => match line {
                     Some(beat) => {
                         worker.heard = Instant::now();
-                        worker.limit = SILENT;
+                        worker.limit = program.silence();
                         farewell = beat.farewell;
                         guarded.heard(&beat).await;
                         let answer = FromGuard::Heard(beat.beat);

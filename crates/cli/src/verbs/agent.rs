@@ -32,7 +32,7 @@ pub(super) async fn run(global: &Global, args: &AgentArgs) -> Outcome {
     let program = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Refused, format!("this program is not found: {e}")))?;
     let arguments = std::env::args_os().skip(1).chain(["--worker".into()]).collect();
-    let code = guard(WorkerProgram { program, arguments })
+    let code = guard(WorkerProgram { program, arguments, lease: options.lease })
         .await
         .map_err(|error| Failure::new(Exit::Refused, error))?;
     match code {

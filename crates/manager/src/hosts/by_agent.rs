@@ -25,6 +25,7 @@ pub(super) async fn watch(
     let host = Arc::new(AgentHost::new(server.clone(), client));
     hosts.set(server.clone(), Arc::clone(&host) as _);
     let mut said = None;
+    let mut exited = host.exited();
     loop {
         let looked = look(&host).await;
         let Some(seen) = observatory.upgrade() else { return };
@@ -53,7 +54,8 @@ pub(super) async fn watch(
         let wait = if answers && said.is_none() { SEARCH } else { CLOSE_LOOK };
         drop(seen);
         tokio::select! {
-            state = host.exited() => {
+            state = &mut exited => {
+                exited = host.exited();
                 let Some(seen) = observatory.upgrade() else { return };
                 tracing::info!(%server, ?state, "its process has ended");
                 seen.set_process(&server, Some(state));

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests and their helpers")]
 
+mod agents;
 mod binlog_server;
 mod election;
 mod errant;

@@ -1,0 +1,258 @@
+//! The agents of a cluster's servers, each a process of its own, as on hosts of their own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use primacy_certs::{Authority, Request, Role, Validity, write_new};
+use primacy_sandbox::process::Identity;
+use rustix::process::Signal;
+
+use crate::{Cluster, eventually, must};
+
+/// How long an agent may take until it listens, or until it has ended.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The folder of certificates below the cluster's.
+const CERTS: &str = "certs";
+
+/// What agents need before they are started.
+pub(crate) struct AgentPlan;
+
+impl AgentPlan {
+    /// Makes certificates and the agents' files; gives what the manager's file needs for each
+    /// server.
+    pub(crate) fn make(cluster: &Cluster) -> Vec<(String, String)> {
+        let folder = cluster.folder();
+        let certs = folder.join(CERTS);
+        let made = Authority::create("test", Validity::days(2));
+        let (authority, issued) = must(made, "making an authority");
+        must(write_new(&certs, "authority", &issued), "writing the authority");
+        let issue = |role, name: &str, host: &str| {
+            let hosts = vec![host.to_owned()];
+            let validity = Validity::days(2);
+            let issued = must(
+                authority.issue(&Request { role, name: name.to_owned(), hosts, validity }),
+                "issuing",
+            );
+            must(write_new(&certs, name, &issued), "writing a certificate");
+        };
+        issue(Role::Manager, "manager", "manager.example");
+        let mut lines = Vec::new();
+        for server in cluster.names() {
+            let info = cluster.server(&server);
+            let host = info.address.host();
+            // In a namespace of its own every port is free.
+            let port = if info.netns.is_some() { 7620 } else { free_port() };
+            let listen = format!("{host}:{port}");
+            issue(Role::Agent, &server, host);
+            let text = format!(
+                "[agent]\nlisten = \"{listen}\"\ncertificate = \"{CERTS}/{server}.crt\"\n\
+                 key = \"{CERTS}/{server}.key\"\nauthority = \"{CERTS}/authority.crt\"\n\
+                 state_dir = \"agent-{server}\"\n\n[[agent.server]]\naddress = \"{address}\"\n\n\
+                 [agent.account]\nuser = \"{user}\"\npassword_file = \"passwords/manager\"\n\
+                 {tls}",
+                address = info.address,
+                user = cluster.manager_user(),
+                tls = cluster.agent_tls(),
+            );
+            must(fs::write(folder.join(format!("agent-{server}.toml")), text), "writing its file");
+            lines.push((server.clone(), "host_access = \"agent\"".to_owned()));
+            lines.push((server.clone(), format!("agent = \"{listen}\"")));
+        }
+        lines
+    }
+
+    /// The lines of `[manager]`.
+    pub(crate) fn of_manager() -> String {
+        format!(
+            "certificate = \"{CERTS}/manager.crt\"\nkey = \"{CERTS}/manager.key\"\n\
+             authority = \"{CERTS}/authority.crt\"\n"
+        )
+    }
+}
+
+fn free_port() -> u16 {
+    let socket = must(TcpListener::bind(("127.0.0.1", 0)), "finding a free port");
+    must(socket.local_addr(), "reading a port").port()
+}
+
+/// Running agents; killed when dropped. The ends of their logs are shown when the test fails.
+#[derive(Debug)]
+pub struct Agents {
+    agents: BTreeMap<String, Agent>,
+}
+
+#[derive(Debug)]
+struct Agent {
+    guard: Child,
+    log: PathBuf,
+}
+
+impl Agents {
+    /// Starts the agent of every server of a cluster that was made with
+    /// [`with_agents`](crate::Builder::with_agents), and waits until they listen.
+    pub async fn start(program: &str, cluster: &Cluster) -> Self {
+        let mut all = Self { agents: BTreeMap::new() };
+        for server in cluster.names() {
+            all.start_one(program, cluster, &server).await;
+        }
+        all
+    }
+
+    /// Starts the agent of one server (again), and waits until it listens.
+    pub async fn start_one(&mut self, program: &str, cluster: &Cluster, server: &str) {
+        let folder = cluster.folder();
+        let log = folder.join(format!("agent-{server}.log"));
+        let file = must(File::options().create(true).append(true).open(&log), "its log");
+        let both = must(file.try_clone(), "its log");
+        let mut command = match &cluster.server(server).netns {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, program]);
+                command
+            }
+            None => Command::new(program),
+        };
+        let before = runs(&log);
+        let child = command
+            .args([
+                "agent",
+                "--log-format",
+                "human",
+                "--log-level",
+                "debug,rustls=info,tokio_rustls=info,hyper=info",
+                "--config",
+            ])
+            .arg(folder.join(format!("agent-{server}.toml")))
+            .stdin(Stdio::null())
+            .stdout(both)
+            .stderr(file)
+            .spawn();
+        let guard = must(child, "starting an agent");
+        self.agents.insert(server.to_owned(), Agent { guard, log: log.clone() });
+        eventually(LIMIT, "the agent runs", async || runs(&log) > before).await;
+    }
+
+    fn of(&self, server: &str) -> &Agent {
+        self.agents.get(server).unwrap_or_else(|| panic!("{server} has no agent"))
+    }
+
+    /// What an agent has logged.
+    pub fn log(&self, server: &str) -> String {
+        read(&self.of(server).log)
+    }
+
+    /// The guard's process, and the worker's while there is one.
+    pub fn processes(&self, server: &str) -> (Identity, Option<Identity>) {
+        let pid = self.of(server).guard.id();
+        // `ip netns exec` becomes the program.
+        let guard = Identity::of(pid).unwrap_or_else(|| panic!("the guard of {server} is gone"));
+        (guard, worker_of(pid))
+    }
+
+    async fn signal_worker(&self, server: &str, signal: Signal) {
+        eventually(LIMIT, "the agent has a worker", async || {
+            let (_, worker) = self.processes(server);
+            worker.is_some_and(|worker| matches!(worker.signal(signal), Ok(true)))
+        })
+        .await;
+    }
+
+    /// Kills the worker of an agent with SIGKILL; its guard lives.
+    pub async fn kill_worker(&self, server: &str) {
+        self.signal_worker(server, Signal::KILL).await;
+    }
+
+    /// Freezes the worker of an agent with SIGSTOP; its guard goes on.
+    pub async fn freeze_worker(&self, server: &str) {
+        self.signal_worker(server, Signal::STOP).await;
+    }
+
+    /// Freezes guard and worker.
+    pub async fn freeze(&self, server: &str) {
+        let (guard, _) = self.processes(server);
+        must(guard.signal(Signal::STOP), "freezing a guard");
+        self.signal_worker(server, Signal::STOP).await;
+    }
+
+    /// Lets guard and worker go on.
+    pub fn thaw(&self, server: &str) {
+        let (guard, worker) = self.processes(server);
+        for process in [Some(guard), worker].into_iter().flatten() {
+            must(process.signal(Signal::CONT), "thawing an agent");
+        }
+    }
+
+    /// Kills guard and worker, the guard first.
+    pub async fn kill(&mut self, server: &str) {
+        let (guard, worker) = self.processes(server);
+        for process in [Some(guard), worker].into_iter().flatten() {
+            must(process.signal(Signal::KILL), "killing an agent");
+        }
+        self.has_ended(server).await;
+    }
+
+    /// Asks an agent to end, and waits until it has.
+    pub async fn stop(&mut self, server: &str) {
+        let (guard, _) = self.processes(server);
+        must(guard.signal(Signal::TERM), "ending an agent");
+        self.has_ended(server).await;
+    }
+
+    async fn has_ended(&mut self, server: &str) {
+        let agent = self.agents.get_mut(server).unwrap_or_else(|| panic!("{server}: no agent"));
+        eventually(LIMIT, "the agent ends", async || {
+            must(agent.guard.try_wait(), "waiting for an agent").is_some()
+        })
+        .await;
+    }
+}
+
+fn read(log: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever looks at a test that failed")]
+fn show(server: &str, log: &Path) {
+    let text = read(log);
+    let lines: Vec<_> = text.lines().rev().take(60).collect();
+    eprintln!("--- the end of the log of the agent of {server}:");
+    lines.iter().rev().for_each(|line| eprintln!("{line}"));
+}
+
+/// How often an agent has come up, as its log says.
+fn runs(log: &Path) -> usize {
+    read(log).matches("the agent runs").count()
+}
+
+impl Drop for Agents {
+    fn drop(&mut self) {
+        for (server, agent) in &mut self.agents {
+            if let (Ok(None), Some(guard)) =
+                (agent.guard.try_wait(), Identity::of(agent.guard.id()))
+            {
+                // Both, and thawed if they were frozen; the guard first, or it starts another worker.
+                let children = worker_of(agent.guard.id());
+                for process in [Some(guard), children].into_iter().flatten() {
+                    let _gone = process.signal(Signal::KILL);
+                }
+                let _reaped = agent.guard.wait();
+            }
+            if std::thread::panicking() {
+                show(server, &agent.log);
+            }
+        }
+    }
+}
+
+fn worker_of(guard: u32) -> Option<Identity> {
+    let tasks = fs::read_dir(format!("/proc/{guard}/task")).ok()?;
+    tasks.flatten().find_map(|task| {
+        let text = fs::read_to_string(task.path().join("children")).ok()?;
+        Identity::of(text.split_whitespace().next()?.parse().ok()?)
+    })
+}
