@@ -1,11 +1,14 @@
-//! Programs that are really run.
+//! Programs that are really run, and webhooks that are really told, over a real TLS connection.
 
 #![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod ending;
 mod hooks;
 mod programs;
+mod receiver;
 mod scripts;
+mod tls;
+mod webhooks;
 
 use jiff::Timestamp;
 use primacy_hooks::{HookEvent, Notice};
