@@ -5,7 +5,8 @@
 //!   does: an [`Outcome`].
 //! - [`Hook`] is a configured program that is called at some [`HookEvent`]s; the event decides what
 //!   its failure means ([`HookEvent::verdict`]).
-//! - [`Webhook`] is told of one event over HTTPS, again and again until it has taken it.
+//! - [`Webhook`] is told of one event over HTTPS, again and again until it has taken it;
+//!   [`Notifier`] does so in the background for many.
 //!
 //! Passwords and tokens may be in arguments, environment, input, URLs and secrets. None of these is
 //! in a `Debug` text, an error or a log line; what a program or a receiver says of itself is shown,
@@ -64,6 +65,7 @@ mod failure;
 mod group;
 mod hook;
 mod notice;
+mod notifier;
 mod outcome;
 mod pipes;
 mod program;
@@ -81,6 +83,7 @@ pub use event::{FailureMeans, HookEvent, UnknownEvent, Verdict};
 pub use failure::{AttemptFailure, DeliveryError, Stage, WebhookConfigError};
 pub use hook::{Called, Hook, HookConfigError, HookFailure};
 pub use notice::{DOCUMENT_VERSION, LostTransactions, Notice};
+pub use notifier::{Notifier, NotifierHandle, Subscription, WebhookStatus};
 pub use outcome::{Exit, NotStarted, Outcome};
 pub use program::{INHERITED, NotAbsolute, Program, quoted};
 pub use signature::{SIGNATURE_HEADER, SignatureError, verify};

@@ -4,6 +4,7 @@
 
 mod ending;
 mod hooks;
+mod notifier;
 mod programs;
 mod receiver;
 mod scripts;
