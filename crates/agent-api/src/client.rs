@@ -23,7 +23,7 @@ use crate::{AgentError, Credentials, Fault, FaultKind, RangeOrder, paths};
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Limit of making a connection, however long the work may take: a host that is gone answers nothing.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// So many idle connections are kept.
 const IDLE: usize = 4;
