@@ -110,7 +110,8 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
         }
     }
     let (passed, cases) = if nextest {
-        let file = project::target_dir()?.join(JUNIT);
+        // nextest keeps it below the workspace, wherever cargo builds (`store.dir`).
+        let file = project::root().join("target").join(JUNIT);
         let _ = std::fs::remove_file(&file);
         let passed = succeeds(&mut command)?;
         let text = std::fs::read_to_string(&file).unwrap_or_default();
