@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
+use crate::hooks;
 use crate::service::{Clusters, Supervised};
 use crate::setup::{self, Locking, Secrets, Shared};
 use crate::supervisor::Supervisor;
@@ -50,7 +51,8 @@ impl Fleet {
     /// If a secret cannot be read, or another manager holds the lock of a cluster.
     pub(crate) async fn start(&mut self, config: &Config) -> Result<(), ManagerError> {
         for cluster in config.clusters.values() {
-            self.start_one(cluster, Secrets::read(cluster)?)?;
+            let secrets = Secrets::read(cluster, Locking::Take).await?;
+            self.start_one(cluster, secrets)?;
         }
         for name in config.clusters.keys() {
             self.see_lock(name.as_str()).await?;
@@ -91,7 +93,8 @@ impl Fleet {
     pub(crate) async fn change(&mut self, config: &Config) -> Result<(), ManagerError> {
         let mut wanted = BTreeMap::new();
         for cluster in config.clusters.values() {
-            wanted.insert(cluster.name.to_string(), (cluster, Secrets::read(cluster)?));
+            let secrets = Secrets::read(cluster, Locking::Take).await?;
+            wanted.insert(cluster.name.to_string(), (cluster, secrets));
         }
         let same = |name: &String, running: &Running| {
             wanted.get(name).is_some_and(|(cluster, secrets)| {
@@ -127,6 +130,9 @@ impl Fleet {
             tracing::warn!(cluster = name, "an operation is under way; it is resumed later");
             task.abort();
             let _ = task.await;
+        }
+        if let Some(supervised) = self.clusters.find(name) {
+            supervised.watched.cluster.hooks.stop(hooks::FINISH).await;
         }
         self.clusters.remove(name);
     }
