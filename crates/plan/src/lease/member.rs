@@ -12,6 +12,10 @@ use super::LeaseTimes;
 pub struct Ask {
     /// The reign of the manager: a later leader's is higher.
     pub term: u64,
+    /// Replicas hear from the primary: if it asks for more time, only the manager's own way to it is
+    /// broken, and whoever votes may say yes although it hears this manager.
+    #[serde(default)]
+    pub agrees: bool,
 }
 
 /// A lease as a manager gives it.
@@ -150,6 +154,8 @@ pub struct Member {
     asked: Option<(u64, Moment)>,
     round: Option<Round>,
     heard: Moment,
+    /// The manager that was heard last has nothing against an extension.
+    agreed: bool,
     bound_until: Moment,
 }
 
@@ -173,6 +179,7 @@ impl Member {
             asked: None,
             round: None,
             heard: now,
+            agreed: false,
             bound_until: now + times.with_margin(),
         }
     }
@@ -236,6 +243,7 @@ impl Member {
         }
         self.record.term = ask.term;
         self.heard = now;
+        self.agreed = ask.agrees;
         Ok(())
     }
 
@@ -256,7 +264,7 @@ impl Member {
     /// If it is not for the last question, comes from a former manager or for a former reign, or if
     /// a promotion must be refused now.
     pub fn granted(&mut self, grant: &Grant, now: Moment) -> Result<(), LeaseRefusal> {
-        self.hear(Ask { term: grant.term }, now)?;
+        self.hear(Ask { term: grant.term, agrees: false }, now)?;
         if grant.epoch < self.record.epoch {
             let (epoch, current) = (grant.epoch, self.record.epoch);
             return Err(LeaseRefusal::Epoch { epoch, current });
@@ -346,7 +354,7 @@ impl Member {
         if extension.epoch < self.record.epoch || holds {
             return Vote::Superseded;
         }
-        if now.since(self.heard) < self.times.silence() {
+        if now.since(self.heard) < self.times.silence() && !self.agreed {
             return Vote::ManagerHeard;
         }
         self.record.epoch = extension.epoch;
@@ -381,7 +389,7 @@ mod tests {
     }
 
     fn grant(member: &mut Member, epoch: u64, at: u64) -> Result<(), LeaseRefusal> {
-        let nonce = member.asked(Ask { term: 1 }, Moment(at))?;
+        let nonce = member.asked(Ask { term: 1, agrees: false }, Moment(at))?;
         let grant = Grant { term: 1, epoch: Epoch(epoch), nonce, voters: Voters::default() };
         member.granted(&grant, Moment(at))
     }
@@ -397,6 +405,16 @@ mod tests {
     }
 
     #[test]
+    fn a_voter_says_yes_to_a_primary_that_only_the_manager_cannot_reach() {
+        let mut member = member(0);
+        member.hear(Ask { term: 1, agrees: true }, Moment(9000)).unwrap();
+        assert_eq!(member.vote(&extension(), Moment(9001)), Vote::Yes);
+        assert!(matches!(grant(&mut member, 2, 9500), Err(LeaseRefusal::Bound { .. })));
+        // It has changed its mind.
+        assert_eq!(member.vote(&extension(), Moment(9600)), Vote::ManagerHeard);
+    }
+
+    #[test]
     fn a_voter_that_was_restarted_counts_as_bound_because_it_may_have_said_yes() {
         let mut member = member(0);
         assert!(matches!(grant(&mut member, 2, 2_900), Err(LeaseRefusal::Bound { .. })));
@@ -406,8 +424,8 @@ mod tests {
     #[test]
     fn a_grant_for_an_earlier_question_is_refused() {
         let mut member = member(0);
-        let first = member.asked(Ask { term: 1 }, Moment(5000)).unwrap();
-        member.asked(Ask { term: 1 }, Moment(6000)).unwrap();
+        let first = member.asked(Ask { term: 1, agrees: false }, Moment(5000)).unwrap();
+        member.asked(Ask { term: 1, agrees: false }, Moment(6000)).unwrap();
         let late = Grant { term: 1, epoch: Epoch(1), nonce: first, voters: Voters::default() };
         assert_eq!(member.granted(&late, Moment(6001)), Err(LeaseRefusal::Nonce));
         assert_eq!(member.hold(Moment(6001)), Hold::Without);
@@ -419,7 +437,7 @@ mod tests {
         assert!(grant(&mut member, 3, 5000).is_ok());
         let error = grant(&mut member, 2, 5001).unwrap_err();
         assert_eq!(error, LeaseRefusal::Epoch { epoch: Epoch(2), current: Epoch(3) });
-        let error = member.hear(Ask { term: 0 }, Moment(5002)).unwrap_err();
+        let error = member.hear(Ask { term: 0, agrees: false }, Moment(5002)).unwrap_err();
         assert_eq!(error, LeaseRefusal::Term { term: 0, current: 1 });
     }
 
