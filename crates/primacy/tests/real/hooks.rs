@@ -1,6 +1,7 @@
 //! People's own programs and webhooks are called by real operations.
 
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use primacy_api::{Answer, ErrorKind};
@@ -13,6 +14,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::{LONG, PROGRAM, on_each_server, on_server};
 
@@ -209,7 +212,7 @@ async fn a_webhook_gets_a_signed_document(server: &str) {
     let mut manager = Manager::start(PROGRAM, &cluster).await;
     let receives = tokio::spawn(async move { receive(&listener).await });
     let primary = manager.switchover(None).await;
-    let (head, body) = tokio::time::timeout(LONG, receives).await.unwrap().unwrap();
+    let (head, body) = timeout(LONG, receives).await.unwrap().unwrap();
     assert!(head.starts_with("POST /told HTTP/1.1\r\n"), "{head}");
     let signature = head
         .lines()
@@ -262,6 +265,28 @@ async fn hooks_that_run_at_the_end_are_waited_for(server: &str) {
     assert_eq!(text_of(&cluster, "ended"), "\n");
 }
 
+async fn a_command_without_a_manager_calls_hooks_and_waits_for_them(server: &str) {
+    let cluster = cluster(server).up().await;
+    note(&cluster, OPERATION);
+    let primacy = async |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).env("PRIMACY_CONFIG", cluster.config()).stdin(Stdio::null());
+        let output = timeout(LONG, command.kill_on_drop(true).output()).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{args:?}: {said}");
+        said
+    };
+    primacy(&["switchover", "--yes"]).await;
+    let turns = text_of(&cluster, "turns");
+    let events: Vec<_> = turns.lines().filter_map(|line| line.split_once(' ')).collect();
+    let [(operation, "before_switchover"), (same, "after_switchover")] = events.as_slice() else {
+        panic!("{turns}")
+    };
+    assert_eq!(operation, same);
+    let history = primacy(&["history", operation]).await;
+    assert!(history.contains("hook after_switchover: /bin/sh exited with 0"), "{history}");
+}
+
 async fn a_hook_that_is_not_there_is_found_by_a_check(server: &str) {
     let cluster = cluster(server).up().await;
     add(
@@ -304,6 +329,7 @@ on_each_server!(
     a_webhook_gets_a_signed_document,
 );
 on_server!("mariadb-10.11", hooks_that_run_at_the_end_are_waited_for);
+on_server!("mariadb-10.11", a_command_without_a_manager_calls_hooks_and_waits_for_them);
 on_server!("mariadb-10.11", a_hook_that_is_not_there_is_found_by_a_check);
 #[cfg(debug_assertions)]
 on_server!("mariadb-10.11", a_resumed_operation_does_not_call_hooks_before_it_again);
