@@ -27,6 +27,9 @@ const QUEUE: usize = 100;
 /// So many alarms wait for a program that is slow before newer ones are dropped.
 const ALARMS: usize = 16;
 
+/// Webhooks have at least so long at the end to take what they have not taken.
+const ONCE_MORE: Duration = Duration::from_secs(2);
+
 /// The hooks and webhooks of one cluster.
 pub struct Hooks {
     caller: Caller,
@@ -139,7 +142,8 @@ impl Hooks {
             );
             lanes.shutdown().await;
         }
-        notifier.stop(end.saturating_duration_since(Instant::now())).await;
+        // Programs that hang do not take the webhooks' time.
+        notifier.stop(end.saturating_duration_since(Instant::now()).max(ONCE_MORE)).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use primacy_config::{ClusterConfig, Config};
 use primacy_dcs::LockError;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
@@ -37,12 +37,14 @@ pub(crate) struct Fleet {
     clusters: Arc<Clusters>,
     brake: Arc<Semaphore>,
     running: BTreeMap<String, Running>,
+    /// Hooks of clusters that are watched no more, until they were called.
+    ending: JoinSet<()>,
 }
 
 impl Fleet {
     pub(crate) fn new(shared: Shared, clusters: Arc<Clusters>, brakes: u32) -> Self {
         let brake = Arc::new(Semaphore::new(brakes.max(1) as usize));
-        Self { shared, clusters, brake, running: BTreeMap::new() }
+        Self { shared, clusters, brake, running: BTreeMap::new(), ending: JoinSet::new() }
     }
 
     /// Starts every cluster.
@@ -91,6 +93,7 @@ impl Fleet {
     /// If a password cannot be read: then nothing is changed. If a changed cluster could not be
     /// started: the others are as the new configuration says.
     pub(crate) async fn change(&mut self, config: &Config) -> Result<(), ManagerError> {
+        while self.ending.try_join_next().is_some() {}
         let mut wanted = BTreeMap::new();
         for cluster in config.clusters.values() {
             let secrets = Secrets::read(cluster, Locking::Take).await?;
@@ -132,7 +135,10 @@ impl Fleet {
             let _ = task.await;
         }
         if let Some(supervised) = self.clusters.find(name) {
-            supervised.watched.cluster.hooks.stop(hooks::FINISH).await;
+            // Beside: a cluster whose configuration changed is watched again meanwhile. Only the
+            // hooks are kept for it, for the cluster holds its lock.
+            let hooks = Arc::clone(&supervised.watched.cluster.hooks);
+            self.ending.spawn(async move { hooks.stop(hooks::FINISH).await });
         }
         self.clusters.remove(name);
     }
@@ -144,5 +150,6 @@ impl Fleet {
         for name in names {
             self.stop_one(&name).await;
         }
+        while self.ending.join_next().await.is_some() {}
     }
 }
