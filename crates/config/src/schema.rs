@@ -74,6 +74,7 @@ pub(crate) enum Kind {
     Arguments,
     Moments,
     Url,
+    VirtualAddresses,
 }
 
 /// A name that is recognised only to be refused with an explanation.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use primacy_types::{
     Address, Arguments, HookEvent, Millis, OnCleanShutdown, SshOption, SshSettingError, SshUser,
+    VirtualAddress,
 };
 use toml::Spanned;
 use toml::de::DeValue;
@@ -34,6 +35,7 @@ pub(crate) enum Value {
     Arguments(Vec<String>),
     Moments(Vec<HookEvent>),
     Url(Url),
+    VirtualAddresses(Vec<VirtualAddress>),
 }
 
 /// Why a value does not fit, and what would.
@@ -66,6 +68,9 @@ impl Value {
             (Kind::Moments, DeValue::Array(items)) => {
                 return read_moments(items.iter(), &value.span(), problems);
             }
+            (Kind::VirtualAddresses, DeValue::Array(items)) => {
+                return read_virtual_addresses(items.iter(), problems);
+            }
             (Kind::Bool, DeValue::Boolean(flag)) => Ok(Self::Bool(*flag)),
             (Kind::Integer { min, max }, DeValue::Integer(number)) => {
                 integer(&number.to_string(), parse_integer(number), min, max)
@@ -76,7 +81,8 @@ impl Value {
                 | Kind::Addresses
                 | Kind::SshOptions
                 | Kind::Arguments
-                | Kind::Moments,
+                | Kind::Moments
+                | Kind::VirtualAddresses,
                 other,
             )
             | (_, other @ (DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_)))
@@ -154,7 +160,8 @@ impl Value {
             | Kind::Addresses
             | Kind::SshOptions
             | Kind::Arguments
-            | Kind::Moments => misfit("this is not a text", "write it without quotes"),
+            | Kind::Moments
+            | Kind::VirtualAddresses => misfit("this is not a text", "write it without quotes"),
         }
     }
 
@@ -193,6 +200,10 @@ impl Value {
                 format!("[{}]", words.join(", "))
             }
             Self::Url(url) => quote(url.as_str()),
+            Self::VirtualAddresses(addresses) => {
+                let texts: Vec<String> = addresses.iter().map(|a| quote(&a.to_string())).collect();
+                format!("[{}]", texts.join(", "))
+            }
         }
     }
 }
@@ -305,6 +316,18 @@ fn read_texts<'v, 'i: 'v, 'p, T>(
         });
     }
     all
+}
+
+fn read_virtual_addresses<'v, 'i: 'v>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let help = "write \"10.0.0.100\" or \"10.0.0.100/24@eth0\"";
+    let read = |text: &str, span: &Range<usize>, problems: &mut Problems<'_>| {
+        let address = text.parse::<VirtualAddress>();
+        address.map_err(|error| problems.add(span, error.to_string(), help)).ok()
+    };
+    read_texts(items, "an address", help, problems, read).map(Value::VirtualAddresses)
 }
 
 fn parse_integer(number: &toml::de::DeInteger<'_>) -> Option<u64> {
@@ -441,6 +464,9 @@ pub(crate) fn takes(kind: Kind) -> String {
         Kind::Arguments => "a list of texts".to_owned(),
         Kind::Moments => "a list of moments".to_owned(),
         Kind::Url => "a URL".to_owned(),
+        Kind::VirtualAddresses => {
+            "a list of virtual addresses, `IP[/PREFIX][@INTERFACE]`".to_owned()
+        }
     }
 }
 
@@ -457,6 +483,7 @@ pub(crate) fn sample(key: &Key) -> String {
         Kind::EnvName => "\"PRIMACY_PASSWORD\"".to_owned(),
         Kind::SshUser => "\"primacy\"".to_owned(),
         Kind::SshOptions => "[\"-oProxyJump=bastion\"]".to_owned(),
+        Kind::VirtualAddresses => "[\"10.0.0.100/32\"]".to_owned(),
         Kind::Integer { min, .. } => min.to_string(),
         Kind::Program => "\"/etc/primacy/hook\"".to_owned(),
         Kind::Arguments => "[\"--to={new_primary}\"]".to_owned(),

@@ -137,7 +137,7 @@ pub(crate) fn watch(
         &name,
         &policy,
         &agents,
-        &config.servers,
+        (&config.servers, &config.vips),
         shared.store.clone(),
         shared.clock,
     )? {

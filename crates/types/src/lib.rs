@@ -16,6 +16,7 @@ mod ssh;
 mod time;
 mod transactions;
 mod version;
+pub mod virtual_address;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use arguments::{ArgumentError, Arguments, Placeholder, TemplateMistake};
@@ -37,3 +38,4 @@ pub use ssh::{SshOption, SshSettingError, SshSettings, SshUser};
 pub use time::{Millis, Moment, WallClock};
 pub use transactions::TransactionSet;
 pub use version::{Flavor, ServerVersion, VersionError};
+pub use virtual_address::{VirtualAddress, VirtualAddressError};

@@ -134,6 +134,9 @@ pub struct MemberRecord {
     pub epoch: Epoch,
     /// The highest manager's term.
     pub term: u64,
+    /// The highest reign that it was itself granted a lease of: nobody else can hold one of it.
+    #[serde(default)]
+    pub held: Epoch,
 }
 
 #[derive(Clone, Debug)]
@@ -190,6 +193,7 @@ impl Member {
     pub fn holding(mut self, lease: HeldLease) -> Self {
         if lease.epoch >= self.record.epoch {
             self.record.epoch = lease.epoch;
+            self.record.held = lease.epoch;
             self.lease = Some(lease);
         }
         self
@@ -272,7 +276,8 @@ impl Member {
         let Some((_, since)) = self.asked.filter(|(nonce, _)| *nonce == grant.nonce) else {
             return Err(LeaseRefusal::Nonce);
         };
-        let goes_on = self.lease.as_ref().is_some_and(|lease| lease.epoch == grant.epoch);
+        // What it may have promised was promised to the primary of a reign, and this one is its own.
+        let goes_on = self.record.held == grant.epoch;
         let left = self.bound(now);
         if left > Millis::ZERO && !goes_on {
             return Err(LeaseRefusal::Bound { left });
@@ -280,6 +285,7 @@ impl Member {
         self.asked = None;
         self.round = None;
         self.record.epoch = grant.epoch;
+        self.record.held = grant.epoch;
         self.lease = Some(HeldLease {
             epoch: grant.epoch,
             since,
@@ -302,6 +308,7 @@ impl Member {
     pub fn forget(&mut self) {
         self.give_back(Epoch(0));
         self.record.epoch = Epoch(0);
+        self.record.held = Epoch(0);
     }
 
     /// The question for all voters, if it is time to ask them. Without voters the lease is
@@ -380,7 +387,7 @@ mod tests {
     const TIMES: LeaseTimes = LeaseTimes::new(Millis::from_secs(3));
 
     fn member(at: u64) -> Member {
-        let record = MemberRecord { epoch: Epoch(1), term: 1 };
+        let record = MemberRecord { epoch: Epoch(1), term: 1, held: Epoch(0) };
         Member::new(Address::new("b", 3306), TIMES, record, 0, Moment(at))
     }
 
@@ -445,11 +452,15 @@ mod tests {
     fn without_renewal_the_server_is_closed_at_60_percent_and_killed_at_85() {
         let mut member = member(0);
         grant(&mut member, 1, 4000).unwrap();
+        let kept = member.record();
         let hold = |at: u64| member.hold(Moment(4000 + at));
         assert_eq!((hold(1799), hold(1800)), (Hold::Good, Hold::Close));
         assert_eq!((hold(2549), hold(2550)), (Hold::Close, Hold::Kill));
         // The first lease of a reign cannot be lengthened.
         assert_eq!(member.extension(Moment(5500)), None);
         assert_eq!(member.hold(Moment(6000)), Hold::Close);
+        // After a restart its own reign goes on at once.
+        let mut again = Member::new(Address::new("b", 3306), TIMES, kept, 0, Moment(9000));
+        assert!(grant(&mut again, 1, 9100).is_ok());
     }
 }
