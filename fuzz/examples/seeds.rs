@@ -38,6 +38,50 @@ fn main() {
     logins(&mut seeds);
     requests(&mut seeds);
     texts(&mut seeds);
+    agents(&mut seeds);
+}
+
+/// As a manager and an agent say it.
+fn agents(seeds: &mut Seeds) {
+    let server = r#""server":"db1:3306""#;
+    let lease = r#"{"epoch":3,"since":12345,"voters":{"number":7,"servers":["db2:3306"]},"by_voters":false}"#;
+    for (which, text) in [
+        (0, format!(r#"{{{server},"limit":1000}}"#)),
+        (0, format!(r#"{{{server},"after":3,"wait":20000}}"#)),
+        (
+            0,
+            format!(
+                r#"{{{server},"path":"/var/lib/mysql/b.000001","offset":4,"len":100,"limit":9}}"#
+            ),
+        ),
+        (
+            1,
+            format!(
+                r#"{{{server},"cluster":"c","ask":{{"term":1,"agrees":true}},"epoch":3,"standing":"primary","agents":{{"db1:3306":"db1:7620"}},"vips":["10.0.0.100/32"],"take_over":true}}"#
+            ),
+        ),
+        (
+            1,
+            format!(
+                r#"{{{server},"grant":{{"term":1,"epoch":3,"nonce":9,"voters":{{"number":7,"servers":null}}}}}}"#
+            ),
+        ),
+        (
+            1,
+            format!(
+                r#"{{{server},"cluster":"c","extension":{{"primary":"db1:3306","epoch":3,"nonce":1}}}}"#
+            ),
+        ),
+        (
+            2,
+            format!(
+                r#"{{"refused":{{"refused":"bound","left":10}},"ttl":3000,"nonce":4,"hold":"good","lease":{lease},"epoch":3,"bound":0,"guarded":true,"writable":true,"process":null}}"#
+            ),
+        ),
+        (3, "10.0.0.100/24@eth0:vip".to_owned()),
+    ] {
+        seeds.add("agent_request", [&[which], text.as_bytes()].concat());
+    }
 }
 
 struct Seeds {

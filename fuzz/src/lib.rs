@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod archive;
 mod binlog;
 mod client;
@@ -24,7 +25,7 @@ mod wire;
 type Target = fn(&[u8]);
 
 /// The targets by name.
-const TARGETS: [(&str, Target); 11] = [
+const TARGETS: [(&str, Target); 12] = [
     ("binlog_reader", binlog::target),
     ("binlog_relay", relay::target),
     ("binlog_cut", cut::target),
@@ -36,6 +37,7 @@ const TARGETS: [(&str, Target); 11] = [
     ("wire_login", login::target),
     ("replication_request", request::target),
     ("gtid_text", gtid::target),
+    ("agent_request", agent::target),
 ];
 
 /// Runs a target once, within the memory that its input entitles it to.

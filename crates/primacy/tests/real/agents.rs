@@ -212,6 +212,31 @@ async fn a_server_that_is_restarted_stays_closed_until_it_is_told_its_place(serv
         .await;
 }
 
+/// A server that hangs cannot be made read-only: its agent, cut off with it, kills it in time.
+async fn a_server_that_cannot_be_closed_is_killed_when_its_lease_runs_out(server: &str) {
+    let Some((net, cluster, agents, manager)) = three_hosts(server).await else { return };
+    cluster.freeze("s1").await;
+    net.cut_off(0);
+    eventually(LONG, "the agent kills it", async || !cluster.is_alive("s1")).await;
+    assert!(agents.log("s1").contains("killed"), "{}", agents.log("s1"));
+    manager.has_done(Failover, LONG).await;
+}
+
+/// No worker can be started any more: the guard alone sees to it that the server does not outlive
+/// its lease.
+async fn without_a_worker_the_guard_kills_the_server_when_its_lease_runs_out(server: &str) {
+    let Some((_net, cluster, agents, manager)) = three_hosts(server).await else { return };
+    agents.take_certificate(&cluster, "s1");
+    agents.kill_worker("s1").await;
+    eventually(LONG, "the guard kills it", async || {
+        agents.log("s1").contains("killed by the guard")
+    })
+    .await;
+    assert!(!cluster.is_alive("s1"));
+    let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
+    assert_eq!(cluster.writable().await, [winner]);
+}
+
 /// The hosts that have the virtual address.
 fn holders(net: &Net) -> Vec<usize> {
     (0..3).filter(|host| net.has_address(*host, VIP)).collect()
@@ -277,6 +302,8 @@ async fn a_virtual_address_of_somebody_else_is_left_alone(server: &str) {
 }
 
 on_each_server!(
+    a_server_that_cannot_be_closed_is_killed_when_its_lease_runs_out,
+    without_a_worker_the_guard_kills_the_server_when_its_lease_runs_out,
     a_virtual_address_is_held_by_the_primary_alone,
     a_virtual_address_is_taken_over_from_a_frozen_host,
     a_virtual_address_of_somebody_else_is_left_alone,
