@@ -117,7 +117,7 @@ impl<'t> ClusterReader<'t> {
             }
         }
         let section = Section::named("cluster.*.server[]");
-        for table in self.tree.servers(self.name) {
+        for table in self.tree.list_of(self.name, "server") {
             let at = Lookup { section, own: Some(table), defaults: None };
             match (at.found("address"), at.value("address")) {
                 (Some((found, _)), Some(Value::Address(address))) => {
@@ -278,6 +278,8 @@ impl<'t> ClusterReader<'t> {
             span: self.span,
         };
         let tls = read_tls(&self.section("cluster.*.tls"), &owner, problems);
+        let hooks = crate::hooks::read_hooks(self.tree, self.name, problems);
+        let webhooks = crate::hooks::read_webhooks(self.tree, self.name, problems);
         Some(ClusterConfig {
             name: self.name.clone(),
             kind,
@@ -287,6 +289,8 @@ impl<'t> ClusterReader<'t> {
             tls: tls?,
             ssh: read_ssh(&at),
             host_access: self.host_access(),
+            hooks: hooks?,
+            webhooks: webhooks?,
             vips: match at.value("vip") {
                 Some(Value::VirtualAddresses(vips)) => vips,
                 _ => Vec::new(),

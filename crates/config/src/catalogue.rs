@@ -3,6 +3,8 @@
 //! To add a key: add its line here, then read and write it in `fields`; a test walks this table
 //! and fails until that is done.
 
+mod hooks;
+
 use primacy_types::{HostAccessKind, Millis, Promotion, RefuseOrProceed, WithoutAcker};
 
 use crate::model::ClusterKind;
@@ -87,6 +89,23 @@ pub(crate) const SECTIONS: &[Section] = &[
         doc: "What people decide beforehand, so that nobody need be asked at night.",
         keys: POLICY,
     },
+    Section {
+        path: "cluster.*.hook[]",
+        defaults: None,
+        doc: "A program of your own that is called at some moments of an operation; several are \
+              called one after another in the order of the file. Exactly one of `program` and \
+              `command` must be written. What it is told and what its failure means stands in \
+              [behaviour.md](behaviour.md#hooks).",
+        keys: hooks::HOOK,
+    },
+    Section {
+        path: "cluster.*.webhook[]",
+        defaults: None,
+        doc: "A URL to which the same is told as a signed JSON document, again and again until it \
+              is taken. Nothing waits for it. At most one of the `secret_` keys may be written; \
+              without one the documents are not signed.",
+        keys: hooks::WEBHOOK,
+    },
 ];
 
 /// Names that are refused with an explanation.
@@ -94,11 +113,6 @@ pub(crate) const RESERVED: &[Reserved] = &[
     Reserved {
         path: "proxy",
         reason: "the section `proxy` is reserved: this version of Primacy has no proxy yet",
-        help: "remove the section",
-    },
-    Reserved {
-        path: "cluster.*.hooks",
-        reason: "hooks are reserved: they come with a later version",
         help: "remove the section",
     },
     Reserved {

@@ -106,6 +106,21 @@ impl<'a> Source<'a> {
         self.line_starts.partition_point(|start| *start <= at)
     }
 
+    /// The place of one character (from 1) of a text that stands at `span`; all of it, if the text
+    /// is not written there letter by letter (escapes, several lines).
+    pub(crate) fn character(&self, span: &Range<usize>, text: &str, nth: usize) -> Range<usize> {
+        let written = self.text.get(span.clone()).unwrap_or_default();
+        let inner = written.get(1..written.len().saturating_sub(1));
+        let found = text.char_indices().nth(nth.saturating_sub(1));
+        match (inner, found) {
+            (Some(inner), Some((at, character))) if inner == text => {
+                let start = span.start + 1 + at;
+                start..start + character.len_utf8()
+            }
+            _ => span.clone(),
+        }
+    }
+
     /// Line and column (from 1) and the text of the line.
     fn locate(&self, at: usize) -> (usize, usize, &'a str) {
         let mut at = at.min(self.text.len());
@@ -168,8 +183,10 @@ fn shown_until(line: &str, at: usize) -> Option<usize> {
 /// The end of the first `=` that a word about secrets stands before.
 fn secret_from(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
-    let word =
-        ["pas", "psw", "pw", "secret", "credential"].iter().filter_map(|w| lower.find(w)).min()?;
+    let word = ["pas", "psw", "pw", "secret", "credential", "url"]
+        .iter()
+        .filter_map(|w| lower.find(w))
+        .min()?;
     lower.get(word..)?.find('=').map(|offset| word + offset + 1)
 }
 

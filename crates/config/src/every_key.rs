@@ -21,6 +21,7 @@ fn other(key: &Key) -> String {
         Kind::Addresses => vec!["[\"db9:3306\", \"db1:3306\"]".to_owned()],
         Kind::Path => vec!["\"else/where\"".to_owned()],
         Kind::Address => vec!["\"db7:3306\"".to_owned()],
+        Kind::Moments => vec!["[\"before_failover\", \"alarm\"]".to_owned()],
         _ => vec![sample(key)],
     };
     candidates.into_iter().find(|text| Some(text) != preset.as_ref()).unwrap()
@@ -71,6 +72,8 @@ fn file_with(section: &Section, key: &Key) -> String {
     put("cluster.*.tls", if section.path == "cluster.*.tls" { tls } else { "" });
     put("cluster.*.timing", "");
     put("cluster.*.policy", policy);
+    put("cluster.*.hook[]", if key.name == "command" { "" } else { "program = \"/bin/true\"" });
+    put("cluster.*.webhook[]", "url = \"https://db1/\"");
     file
 }
 

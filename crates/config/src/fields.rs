@@ -61,7 +61,7 @@ impl<'t> Lookup<'t> {
         }
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         matches!(self.value(name), Some(Value::Bool(true)))
     }
 
@@ -73,7 +73,7 @@ impl<'t> Lookup<'t> {
         }
     }
 
-    fn duration(&self, name: &str) -> Millis {
+    pub(crate) fn duration(&self, name: &str) -> Millis {
         match self.value(name) {
             Some(Value::Duration(length)) => length,
             _ => Millis::ZERO,
@@ -81,11 +81,11 @@ impl<'t> Lookup<'t> {
     }
 }
 
-fn text(text: &str) -> Option<Value> {
+pub(crate) fn text(text: &str) -> Option<Value> {
     Some(Value::Text(text.to_owned()))
 }
 
-fn word(word: impl Words) -> Option<Value> {
+pub(crate) fn word(word: impl Words) -> Option<Value> {
     Some(Value::Word(word.word()))
 }
 

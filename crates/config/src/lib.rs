@@ -15,6 +15,7 @@ mod error;
 #[cfg(test)]
 mod every_key;
 mod fields;
+mod hooks;
 mod model;
 mod nearest;
 mod reference;
@@ -23,6 +24,7 @@ mod security;
 mod show;
 mod syntax;
 mod tree;
+mod url;
 mod value;
 mod warnings;
 mod words;
@@ -30,11 +32,12 @@ mod words;
 pub use error::{ConfigError, ConfigErrors};
 pub use model::{
     Account, Accounts, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ClusterKind,
-    ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, ManagerConfig,
-    SecretSource, TlsConfig,
+    ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, HookConfig, HookRun,
+    ManagerConfig, OnFailure, SecretSource, TlsConfig, WebhookConfig,
 };
 pub use reference::reference;
 pub use show::show;
+pub use url::Url;
 
 /// Longer texts are refused unread; hundreds of clusters need a fifth of it.
 const MAX_BYTES: usize = 1 << 20;

@@ -7,8 +7,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use primacy_types::{Address, HostAccessKind, Millis, Policy, SshSettings, VirtualAddress};
+use primacy_types::{
+    Address, HookEvent, HostAccessKind, Millis, Policy, SshSettings, VirtualAddress,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::url::Url;
 
 /// A whole configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +102,62 @@ pub struct ClusterConfig {
     pub tls: TlsConfig,
     /// How hosts are reached over ssh.
     pub ssh: SshSettings,
+    /// Programs of the person's own, in the order in which they are called.
+    pub hooks: Vec<HookConfig>,
+    /// Who is told of the same.
+    pub webhooks: Vec<WebhookConfig>,
+}
+
+/// A program that is called at some moments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookConfig {
+    /// What is run.
+    pub run: HookRun,
+    /// When; at all moments, if none is named.
+    pub at: Vec<HookEvent>,
+    /// How long one call may take.
+    pub timeout: Millis,
+    /// What its failure means before a failover.
+    pub on_failure: OnFailure,
+}
+
+/// What a hook runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HookRun {
+    /// An executable, without a shell.
+    Program {
+        /// Its absolute path.
+        path: PathBuf,
+        /// Its arguments; their placeholders are known to be right.
+        arguments: Vec<String>,
+    },
+    /// A line for a shell.
+    Command(String),
+}
+
+/// What the failure of a hook means before a failover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is reported, and the failover goes on.
+    #[default]
+    GoOn,
+    /// The failover is not begun.
+    Refuse,
+}
+
+/// A URL that is told of some moments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Where.
+    pub url: Url,
+    /// Where the secret is found with which documents are signed; `None`: they are not.
+    pub secret: Option<SecretSource>,
+    /// When; at all moments, if none is named.
+    pub at: Vec<HookEvent>,
+    /// The authorities whose certificates are accepted; `None`: those of the operating system.
+    pub ca_file: Option<PathBuf>,
+    /// It may be `http://` to another machine.
+    pub allow_plain: bool,
 }
 
 /// What holds a cluster's servers together.
@@ -215,6 +275,12 @@ impl Config {
             if let TlsConfig::VerifyCa { ca_file } | TlsConfig::Full { ca_file } = &mut cluster.tls
             {
                 resolve(ca_file);
+            }
+            for webhook in &mut cluster.webhooks {
+                webhook.ca_file.as_mut().map(resolve);
+                if let Some(SecretSource::File(path)) = &mut webhook.secret {
+                    resolve(path);
+                }
             }
         }
         self

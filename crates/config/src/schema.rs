@@ -44,11 +44,21 @@ pub(crate) enum Preset {
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    Text { min: usize, max: usize },
+    Text {
+        min: usize,
+        max: usize,
+    },
     Path,
     Bool,
-    Integer { min: u64, max: u64 },
-    Duration { min: Millis, max: Millis, whole_seconds: bool },
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    Duration {
+        min: Millis,
+        max: Millis,
+        whole_seconds: bool,
+    },
     Word(fn() -> Vec<&'static str>),
     CleanShutdown,
     Address,
@@ -58,6 +68,12 @@ pub(crate) enum Kind {
     CredentialName,
     SshUser,
     SshOptions,
+    /// An absolute path.
+    Program,
+    /// Texts with placeholders.
+    Arguments,
+    Moments,
+    Url,
     VirtualAddresses,
 }
 

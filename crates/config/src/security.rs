@@ -12,6 +12,9 @@ use crate::words::{TlsMode, Words};
 /// The keys of which an account has exactly one.
 const SOURCES: [&str; 3] = ["password_file", "password_env", "password_credential"];
 
+/// The keys of which a webhook has at most one.
+const SECRETS: [&str; 3] = ["secret_file", "secret_env", "secret_credential"];
+
 /// Whose account or TLS settings are read, in the words of messages.
 pub(crate) struct Owner<'o> {
     /// "the cluster `main`".
@@ -48,7 +51,8 @@ pub(crate) fn read_account(
         );
     }
     // A cluster that names a source of its own does not look at the one of the defaults.
-    let written = [at.own, at.defaults].into_iter().flatten().map(sources).find(|s| !s.is_empty());
+    let tables = [at.own, at.defaults].into_iter().flatten();
+    let written = tables.map(|table| sources(table, SOURCES)).find(|s| !s.is_empty());
     // A refused `password = …` was complained about already.
     let refused = table.values.contains_key("password");
     match written.as_deref() {
@@ -61,36 +65,56 @@ pub(crate) fn read_account(
             );
             None
         }
-        Some([(name, found)]) => {
-            let password = secret_source(name, found.value.as_ref()?)?;
+        Some(written) => {
+            let password = only_source(written, "password", problems)?;
             Some(Account { user: at.text("user")?, password })
-        }
-        Some(several) => {
-            let mut places: Vec<_> = several.iter().map(|(name, f)| (&f.key_span, *name)).collect();
-            places.sort_by_key(|(span, _)| span.start);
-            if let [(first, name), (second, again), ..] = places.as_slice() {
-                let place = problems.source.place(first.start);
-                problems.add(
-                    second,
-                    format!("`{again}`, but the password already comes from `{name}` ({place})"),
-                    "keep one of them",
-                );
-            }
-            None
         }
     }
 }
 
-/// The sources of the password that a table names.
-fn sources(table: &Table) -> Vec<(&'static str, &Found)> {
-    SOURCES.iter().filter_map(|name| Some((*name, table.values.get(name)?))).collect()
+/// Reads where the secret of a webhook is found: nowhere, or at one place.
+pub(crate) fn read_secret(
+    table: &Table,
+    problems: &mut Problems<'_>,
+) -> Option<Option<SecretSource>> {
+    match sources(table, SECRETS).as_slice() {
+        [] => Some(None),
+        written => only_source(written, "secret", problems).map(Some),
+    }
+}
+
+/// The one source that is written; several are a problem.
+fn only_source(
+    written: &[(&'static str, &Found)],
+    what: &str,
+    problems: &mut Problems<'_>,
+) -> Option<SecretSource> {
+    if let [(name, found)] = written {
+        return secret_source(name, found.value.as_ref()?);
+    }
+    let mut places: Vec<_> = written.iter().map(|(name, f)| (&f.key_span, *name)).collect();
+    places.sort_by_key(|(span, _)| span.start);
+    if let [(first, name), (second, again), ..] = places.as_slice() {
+        let place = problems.source.place(first.start);
+        problems.add(
+            second,
+            format!("`{again}`, but the {what} already comes from `{name}` ({place})"),
+            "keep one of them",
+        );
+    }
+    None
+}
+
+/// The sources that a table names.
+fn sources<'t>(table: &'t Table, names: [&'static str; 3]) -> Vec<(&'static str, &'t Found)> {
+    names.iter().filter_map(|name| Some((*name, table.values.get(name)?))).collect()
 }
 
 fn secret_source(name: &str, value: &Value) -> Option<SecretSource> {
-    match (name, value) {
-        ("password_file", Value::Path(path)) => Some(SecretSource::File(path.clone())),
-        ("password_env", Value::Text(name)) => Some(SecretSource::Env(name.clone())),
-        ("password_credential", Value::Text(name)) => Some(SecretSource::Credential(name.clone())),
+    match (name.rsplit('_').next()?, value) {
+        ("file", Value::Path(path)) => Some(SecretSource::File(path.clone())),
+        ("env", Value::Text(name)) => Some(SecretSource::Env(name.clone())),
+        ("credential", Value::Text(name)) => Some(SecretSource::Credential(name.clone())),
         _ => None,
     }
 }

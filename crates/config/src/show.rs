@@ -5,6 +5,7 @@ use crate::fields::{
     Fields, account_fields, agent_fields, agent_server_fields, cluster_fields, manager_fields,
     policy_fields, server_fields, timing_fields, tls_fields,
 };
+use crate::hooks::{hook_fields, webhook_fields};
 use crate::model::{ClusterConfig, Config};
 use crate::schema::{Kind, Preset, Section};
 use crate::value::Value;
@@ -44,6 +45,12 @@ fn show_cluster(text: &mut String, cluster: &ClusterConfig) {
         ("cluster.*.policy", policy_fields(&cluster.policy)),
     ] {
         section(text, path, name, &fields);
+    }
+    for hook in &cluster.hooks {
+        section(text, "cluster.*.hook[]", name, &hook_fields(hook));
+    }
+    for webhook in &cluster.webhooks {
+        section(text, "cluster.*.webhook[]", name, &webhook_fields(webhook));
     }
 }
 

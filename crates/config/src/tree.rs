@@ -45,9 +45,13 @@ impl Tree {
         tree
     }
 
-    /// The server tables of a cluster, in the order of the file.
-    pub(crate) fn servers(&self, cluster: &ClusterName) -> impl Iterator<Item = &Table> {
-        (0..).map_while(move |n| self.tables.get(&format!("cluster.{cluster}.server[{n}]")))
+    /// The tables of a list below a cluster (`server`, `hook`), in the order of the file.
+    pub(crate) fn list_of(
+        &self,
+        cluster: &ClusterName,
+        list: &'static str,
+    ) -> impl Iterator<Item = &Table> {
+        (0..).map_while(move |n| self.tables.get(&format!("cluster.{cluster}.{list}[{n}]")))
     }
 
     /// Deep files do not come deep in here: only what the catalogue knows is followed.
@@ -108,7 +112,7 @@ impl Tree {
         let Some(tables) = tables.filter(all_tables) else {
             problems.add(
                 &key.span(),
-                format!("`{}` is a list of sections, one for each server", key.get_ref()),
+                format!("`{0}` is a list of sections, one for each {0}", key.get_ref()),
                 format!("write [[{}]] above each, with double brackets", place.concrete),
             );
             return;

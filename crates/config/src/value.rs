@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use primacy_types::{
-    Address, Millis, OnCleanShutdown, SshOption, SshSettingError, SshUser, VirtualAddress,
-    VirtualAddressError,
+    Address, Arguments, HookEvent, Millis, OnCleanShutdown, SshOption, SshSettingError, SshUser,
+    VirtualAddress,
 };
 use toml::Spanned;
 use toml::de::DeValue;
@@ -15,6 +15,7 @@ use crate::error::Problems;
 use crate::model::Fingerprint;
 use crate::nearest::nearest;
 use crate::schema::{Key, Kind, Preset};
+use crate::url::Url;
 
 /// A value that fits its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub(crate) enum Value {
     Fingerprint(Fingerprint),
     SshUser(SshUser),
     SshOptions(Vec<SshOption>),
+    Arguments(Vec<String>),
+    Moments(Vec<HookEvent>),
+    Url(Url),
     VirtualAddresses(Vec<VirtualAddress>),
 }
 
@@ -58,6 +62,12 @@ impl Value {
             (Kind::SshOptions, DeValue::Array(items)) => {
                 return read_ssh_options(items.iter(), problems);
             }
+            (Kind::Arguments, DeValue::Array(items)) => {
+                return read_arguments(items.iter(), problems);
+            }
+            (Kind::Moments, DeValue::Array(items)) => {
+                return read_moments(items.iter(), &value.span(), problems);
+            }
             (Kind::VirtualAddresses, DeValue::Array(items)) => {
                 return read_virtual_addresses(items.iter(), problems);
             }
@@ -70,6 +80,8 @@ impl Value {
                 | Kind::Integer { .. }
                 | Kind::Addresses
                 | Kind::SshOptions
+                | Kind::Arguments
+                | Kind::Moments
                 | Kind::VirtualAddresses,
                 other,
             )
@@ -77,7 +89,9 @@ impl Value {
             | (_, other @ (DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_))) => {
                 let found = match key.kind {
                     // Somebody may have put the password itself here.
-                    Kind::EnvName | Kind::CredentialName => "what stands here".to_owned(),
+                    Kind::EnvName | Kind::CredentialName | Kind::Url => {
+                        "what stands here".to_owned()
+                    }
                     _ => found(other),
                 };
                 misfit(
@@ -136,11 +150,17 @@ impl Value {
             Kind::SshUser => text.parse().map(Self::SshUser).or_else(|error: SshSettingError| {
                 misfit(error.to_string(), "write the plain name of a user")
             }),
+            Kind::Program => absolute(text).map(|path| Self::Path(path.into())),
+            Kind::Url => Url::parse(text)
+                .map(Self::Url)
+                .or_else(|error| misfit(error.to_string(), "write https://host/path")),
             // Not written as texts; `read` does not come here with them.
             Kind::Bool
             | Kind::Integer { .. }
             | Kind::Addresses
             | Kind::SshOptions
+            | Kind::Arguments
+            | Kind::Moments
             | Kind::VirtualAddresses => misfit("this is not a text", "write it without quotes"),
         }
     }
@@ -171,6 +191,15 @@ impl Value {
                 let texts: Vec<String> = options.iter().map(|o| quote(o.as_str())).collect();
                 format!("[{}]", texts.join(", "))
             }
+            Self::Arguments(arguments) => {
+                let texts: Vec<String> = arguments.iter().map(|text| quote(text)).collect();
+                format!("[{}]", texts.join(", "))
+            }
+            Self::Moments(moments) => {
+                let words: Vec<String> = moments.iter().map(|at| quote(at.word())).collect();
+                format!("[{}]", words.join(", "))
+            }
+            Self::Url(url) => quote(url.as_str()),
             Self::VirtualAddresses(addresses) => {
                 let texts: Vec<String> = addresses.iter().map(|a| quote(&a.to_string())).collect();
                 format!("[{}]", texts.join(", "))
@@ -214,56 +243,91 @@ fn read_ssh_options<'v, 'i: 'v>(
     items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
     problems: &mut Problems<'_>,
 ) -> Option<Value> {
-    let mut options = Some(Vec::new());
-    for item in items {
-        let read = match item.get_ref() {
-            DeValue::String(text) => text.parse().map_err(|e: SshSettingError| e.to_string()),
-            other => Err(format!("an option is written as a text, not as {}", found(other))),
-        };
-        match read {
-            Ok(option) => {
-                options = options.map(|mut known: Vec<SshOption>| {
-                    known.push(option);
-                    known
-                });
-            }
-            Err(reason) => {
-                problems.add(&item.span(), reason, "write \"-oName=value\"; see ssh_config(5)");
-                options = None;
-            }
+    let help = "write \"-oName=value\"; see ssh_config(5)";
+    let read = |text: &str, span: &Range<usize>, problems: &mut Problems<'_>| {
+        let option = text.parse::<SshOption>();
+        option.map_err(|error| problems.add(span, error.to_string(), help)).ok()
+    };
+    read_texts(items, "an option", help, problems, read).map(Value::SshOptions)
+}
+
+/// The arguments of a program; a wrong placeholder is shown where it stands.
+fn read_arguments<'v, 'i: 'v>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let help = "write each argument as a text: [\"--to={new_primary}\", \"-v\"]";
+    let read = |text: &str, span: &Range<usize>, problems: &mut Problems<'_>| {
+        if text.contains('\0') {
+            problems.add(span, "an argument ends at a NUL character", "write it without");
+            return None;
         }
+        let Err(error) = Arguments::parse(&[text]) else { return Some(text.to_owned()) };
+        let place = problems.source.character(span, text, error.column);
+        let reason = format!("character {} of this argument: {}", error.column, error.mistake);
+        problems.add(&place, reason, help);
+        None
+    };
+    read_texts(items, "an argument", help, problems, read).map(Value::Arguments)
+}
+
+fn read_moments<'v, 'i: 'v>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    all: &Range<usize>,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let words: Vec<&str> = HookEvent::all().map(HookEvent::word).collect();
+    let read = |text: &str, span: &Range<usize>, problems: &mut Problems<'_>| {
+        let moment = text.parse::<HookEvent>();
+        let help = || wanted(nearest(text, words.iter().copied()), &words);
+        let reason = || format!("{} is no moment", quote(&shorten(text)));
+        moment.map_err(|_| problems.add(span, reason(), help())).ok()
+    };
+    let moments = read_texts(items, "a moment", "write \"after_failover\"", problems, read)?;
+    if moments.is_empty() {
+        let help = "name a moment, or remove the key: then it is called at all of them";
+        problems.add(all, "at no moment this would ever be called", help);
+        return None;
     }
-    options.map(Value::SshOptions)
+    Some(Value::Moments(moments))
+}
+
+/// A list of texts, each read by `read`, which notes what is wrong; nothing, if any is.
+fn read_texts<'v, 'i: 'v, 'p, T>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    one: &str,
+    help: &str,
+    problems: &mut Problems<'p>,
+    read: impl Fn(&str, &Range<usize>, &mut Problems<'p>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut all = Some(Vec::new());
+    for item in items {
+        let value = match item.get_ref() {
+            DeValue::String(text) => read(text, &item.span(), problems),
+            other => {
+                let reason = format!("{one} is written as a text, not as {}", found(other));
+                problems.add(&item.span(), reason, help);
+                None
+            }
+        };
+        all = all.zip(value).map(|(mut all, value)| {
+            all.push(value);
+            all
+        });
+    }
+    all
 }
 
 fn read_virtual_addresses<'v, 'i: 'v>(
     items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
     problems: &mut Problems<'_>,
 ) -> Option<Value> {
-    let mut addresses = Some(Vec::new());
-    for item in items {
-        let read = match item.get_ref() {
-            DeValue::String(text) => text.parse().map_err(|e: VirtualAddressError| e.to_string()),
-            other => Err(format!("an address is written as a text, not as {}", found(other))),
-        };
-        match read {
-            Ok(address) => {
-                addresses = addresses.map(|mut known: Vec<VirtualAddress>| {
-                    known.push(address);
-                    known
-                });
-            }
-            Err(reason) => {
-                problems.add(
-                    &item.span(),
-                    reason,
-                    "write \"10.0.0.100\" or \"10.0.0.100/24@eth0\"",
-                );
-                addresses = None;
-            }
-        }
-    }
-    addresses.map(Value::VirtualAddresses)
+    let help = "write \"10.0.0.100\" or \"10.0.0.100/24@eth0\"";
+    let read = |text: &str, span: &Range<usize>, problems: &mut Problems<'_>| {
+        let address = text.parse::<VirtualAddress>();
+        address.map_err(|error| problems.add(span, error.to_string(), help)).ok()
+    };
+    read_texts(items, "an address", help, problems, read).map(Value::VirtualAddresses)
 }
 
 fn parse_integer(number: &toml::de::DeInteger<'_>) -> Option<u64> {
@@ -289,6 +353,18 @@ fn bounded(text: &str, min: usize, max: usize) -> Result<String, Misfit> {
         ),
         _ => Ok(text.to_owned()),
     }
+}
+
+fn absolute(text: &str) -> Result<String, Misfit> {
+    let path = bounded(text, 1, 4096)?;
+    if path.starts_with('/') {
+        return Ok(path);
+    }
+    misfit(
+        format!("{} is not an absolute path", quote(&shorten(text))),
+        "write it from the root, such as \"/etc/primacy/hook\"; a line for a shell goes into \
+         `command`",
+    )
 }
 
 fn read_duration(
@@ -384,6 +460,10 @@ pub(crate) fn takes(kind: Kind) -> String {
         Kind::CredentialName => "the name of a systemd credential".to_owned(),
         Kind::SshUser => "the name of a user".to_owned(),
         Kind::SshOptions => "a list of options of ssh".to_owned(),
+        Kind::Program => "an absolute path".to_owned(),
+        Kind::Arguments => "a list of texts".to_owned(),
+        Kind::Moments => "a list of moments".to_owned(),
+        Kind::Url => "a URL".to_owned(),
         Kind::VirtualAddresses => {
             "a list of virtual addresses, `IP[/PREFIX][@INTERFACE]`".to_owned()
         }
@@ -405,6 +485,10 @@ pub(crate) fn sample(key: &Key) -> String {
         Kind::SshOptions => "[\"-oProxyJump=bastion\"]".to_owned(),
         Kind::VirtualAddresses => "[\"10.0.0.100/32\"]".to_owned(),
         Kind::Integer { min, .. } => min.to_string(),
+        Kind::Program => "\"/etc/primacy/hook\"".to_owned(),
+        Kind::Arguments => "[\"--to={new_primary}\"]".to_owned(),
+        Kind::Moments => "[\"after_failover\"]".to_owned(),
+        Kind::Url => "\"https://example.com/primacy\"".to_owned(),
         _ => format!("\"{}\"", key.name),
     }
 }

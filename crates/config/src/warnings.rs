@@ -73,6 +73,12 @@ fn of_cluster(cluster: &ClusterConfig) -> Vec<String> {
             ));
         }
     }
+    let hooks = cluster.hooks.iter().map(|hook| &hook.at);
+    for moments in hooks.chain(cluster.webhooks.iter().map(|webhook| &webhook.at)) {
+        for word in crate::hooks::never_called(moments) {
+            said.push(format!("nothing is called at {word} yet: this version does not come by it"));
+        }
+    }
     said.into_iter().map(|text| format!("cluster `{}`: {text}", cluster.name)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use primacy_types::{HostAccessKind, Promotion, RefuseOrProceed, WithoutAcker};
 
-use crate::model::ClusterKind;
+use crate::model::{ClusterKind, OnFailure};
 
 /// A type whose values are words of the file.
 pub(crate) trait Words: Copy + PartialEq + 'static {
@@ -52,6 +52,11 @@ impl Words for HostAccessKind {
 impl Words for RefuseOrProceed {
     const WORDS: &'static [(&'static str, Self)] =
         &[("refuse", Self::Refuse), ("proceed", Self::Proceed)];
+}
+
+impl Words for OnFailure {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("go-on", Self::GoOn), ("refuse", Self::Refuse)];
 }
 
 /// `on_possible_loss`, where leaving the choice to Primacy has a word too.

@@ -224,8 +224,6 @@ fn what_is_reserved_is_refused_with_an_explanation() {
 [proxy]
 [cluster.main]
 servers = ["db1", "db2"]
-[cluster.main.hooks]
-after_failover = "x"
 [cluster.ring]
 kind = "galera"
 servers = ["db3", "db4"]
@@ -236,18 +234,12 @@ servers = ["db3", "db4"]
       |  ^^^^^
       = remove the section
 
-    primacy.toml:5:15: hooks are reserved: they come with a later version
+    primacy.toml:6:8: this version of Primacy does not manage Galera clusters yet
       |
-    5 | [cluster.main.hooks]
-      |               ^^^^^
-      = remove the section
-
-    primacy.toml:8:8: this version of Primacy does not manage Galera clusters yet
-      |
-    8 | kind = "galera"
+    6 | kind = "galera"
       |        ^^^^^^^^
       = remove the cluster from this file until a version does
 
-    3 problems in primacy.toml
+    2 problems in primacy.toml
     "#);
 }

@@ -52,6 +52,24 @@ fn file() -> impl Strategy<Value = String> {
         "max_failovers_at_once = 0x1F",
     ]);
     let server = pick(vec!["promotion = \"last\"", "site = \"n\"", "delayed = true"]);
+    let hook = prop_oneof![
+        Just(String::new()),
+        pick(vec!["at = [\"before_failover\"]\non_failure = \"refuse\"", "timeout = \"1m 1ms\""])
+            .prop_map(|lines| format!("[[cluster.a-1.hook]]\ncommand = 'a\"b'\n{lines}")),
+        prop::collection::vec("[^{}'\\pC]{0,12}", 0..3).prop_map(|texts| {
+            let texts: Vec<String> =
+                texts.iter().map(|text| format!("'{text}{{epoch}}'")).collect();
+            let texts = texts.join(", ");
+            format!("[[cluster.a-1.hook]]\nprogram = '/p\"'\narguments = [{texts}]")
+        }),
+        pick(vec![
+            "at = [\"alarm\"]",
+            "secret_env = \"S\"",
+            "ca_file = \"c\"",
+            "allow_plain = true"
+        ])
+        .prop_map(|lines| format!("[[cluster.a-1.webhook]]\nurl = \"https://h/t?a=b\"\n{lines}")),
+    ];
     let timing = (50u64..60_000, 0u64..3_600_000)
         .prop_map(|(ping, grace)| format!("ping_interval = \"{ping}ms\"\ngrace = \"{grace}ms\""));
     let policy = pick(vec![
@@ -72,13 +90,14 @@ fn file() -> impl Strategy<Value = String> {
             format!("mode = \"pinned\"\nfingerprint = \"{hex}\"")
         }),
     ];
-    (manager, server, timing, policy, tls).prop_map(|(manager, server, timing, policy, tls)| {
+    let all = (manager, server, timing, policy, tls, hook);
+    all.prop_map(|(manager, server, timing, policy, tls, hook)| {
         format!(
             "[manager]\n{manager}\n[cluster.a-1]\nservers = [\"db2\", \"::1\"]\n\
              [[cluster.a-1.server]]\naddress = \"db1\"\n{server}\n[defaults.timing]\n{timing}\n\
              [defaults.policy]\n{policy}\n[cluster.a-1.tls]\n{tls}\n\
              [cluster.a-1.accounts.manager]\nuser = 'a\"b'\npassword_file = \"f\"\n\
-             [cluster.a-1.accounts.replication]\nuser = \"r\"\npassword_credential = \"c\"\n"
+             [cluster.a-1.accounts.replication]\nuser = \"r\"\npassword_credential = \"c\"\n{hook}\n"
         )
     })
 }

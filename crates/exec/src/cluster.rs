@@ -13,7 +13,7 @@ use primacy_store::Store;
 use primacy_types::{Address, ClusterSnapshot, Policy, ServerFacts};
 use secrecy::SecretString;
 
-use crate::{Chronicle, Clock, Links, Router};
+use crate::{Chronicle, Clock, Hooks, Links, Router};
 
 /// Whoever can look at the servers.
 #[async_trait]
@@ -96,6 +96,8 @@ pub struct Cluster {
     pub store: Store,
     /// Events for people.
     pub chronicle: Chronicle,
+    /// The person's own programs and webhooks.
+    pub hooks: Arc<Hooks>,
     /// Looks at the servers.
     pub eyes: Arc<dyn Eyes>,
     /// The process's clock.

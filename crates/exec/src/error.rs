@@ -129,6 +129,9 @@ pub enum OperationError {
     /// It was not begun.
     #[error("{0}")]
     Refused(Box<Refusal>),
+    /// A program that is called before it does not want it; nothing was touched.
+    #[error("{0}")]
+    RefusedByHook(Box<Refusal>),
     /// The plan would break a promise; this is a defect of Primacy.
     #[error("the plan would break a promise and was not run: {0}")]
     Unsound(String),

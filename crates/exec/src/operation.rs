@@ -53,6 +53,8 @@ pub(crate) struct Operation<'c> {
     pub(crate) fenced: bool,
     /// When that was read.
     pub(crate) disk_read: Option<Instant>,
+    /// That the fence failed was told to hooks.
+    pub(crate) fence_failed: bool,
     /// The new epoch is on record, or may be: the old primary does not get its role back by giving up.
     pub(crate) recorded: bool,
     /// When a held failover asks those again that failed.
@@ -89,6 +91,11 @@ impl Operation<'_> {
                 self.measure(index, &planned).await?;
                 index = 0;
                 continue;
+            }
+            if let Step::Fence { server, rung: Some(_) } = &planned.step
+                && self.noted(index).is_none()
+            {
+                self.before_the_fence(server).await?;
             }
             if matches!(planned.step, Step::RecordEpoch { .. }) {
                 self.give_up_if_it_came_back().await?;
@@ -161,6 +168,7 @@ impl Operation<'_> {
                     self.tell(Level::Warning, format!("{} failed: {error}", planned.step.name()));
                     let detail = Value::String(error.to_string());
                     self.journal.note(self.generation, at, &planned, StepState::Failed, detail);
+                    self.tell_of_the_fence(&planned.step, Some(&error));
                     failed = failed.or(Some((at, error)));
                 }
             }
@@ -236,6 +244,7 @@ impl Operation<'_> {
         if matches!(planned.step, Step::Fence { rung: Some(_), .. }) {
             self.fenced = true;
         }
+        self.tell_of_the_fence(&planned.step, None);
         if matches!(planned.step, Step::OpenWrites { .. }) {
             self.opened = Some(self.cluster.clock.now());
             self.control.permit = None;
@@ -286,9 +295,10 @@ impl Operation<'_> {
         let level = if outcome == Outcome::BackedOut { Level::Warning } else { Level::Alarm };
         self.tell(level, sentence.clone());
         steps::forget_copies(self.cluster, &self.shared).await;
-        if let Err(error) = self.journal.finish(outcome, sentence).await {
+        if let Err(error) = self.journal.finish(outcome, sentence.clone()).await {
             return error.into();
         }
+        self.tell_of_the_end(outcome, &sentence);
         result
     }
 
@@ -316,6 +326,7 @@ impl Operation<'_> {
         self.release_fence().await;
         steps::forget_copies(self.cluster, &self.shared).await;
         self.journal.finish(Outcome::Done, sentence.clone()).await?;
+        self.tell_of_the_end(Outcome::Done, &sentence);
         self.cluster.chronicle.flush().await;
         Ok(Report {
             operation: self.journal.id.to_string(),

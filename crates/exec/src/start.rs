@@ -72,12 +72,13 @@ pub async fn start(
     let old = LastSeen::of(snapshot, &plan.old, cluster.clock);
     let journal = Journal::begin(&cluster.store, cluster.clock, &request, &plan, old).await?;
     let shared = Shared::new(&cluster.store, journal.id.clone(), &plan);
-    let operation = Operation {
+    let mut operation = Operation {
         cluster,
         shared,
         on_disk: None,
         fenced: false,
         disk_read: None,
+        fence_failed: false,
         recorded: false,
         rounds: Rounds::default(),
         journal,
@@ -101,6 +102,11 @@ pub async fn start(
     for note in &plan.notes {
         operation.tell(Level::Notice, note.clone());
     }
+    let reason = match plan.kind {
+        OperationKind::Failover => diagnose(snapshot).sentence(),
+        _ => format!("a switchover of {} to {} was asked for", plan.old, plan.winner),
+    };
+    operation.before_the_first_step(reason).await?;
     Box::pin(operation.drive(0)).await
 }
 
@@ -150,6 +156,7 @@ pub async fn resume(
         on_disk: None,
         fenced: false,
         disk_read: None,
+        fence_failed: false,
         recorded,
         rounds: Rounds::default(),
         journal,

@@ -128,7 +128,7 @@ impl Hook {
     pub fn program(&self, notice: &Notice) -> Program {
         self.program
             .clone()
-            .arguments(self.arguments.fill(notice))
+            .arguments(self.arguments.fill(|placeholder| notice.value(placeholder)))
             .environment(notice.variables())
             .stdin(notice.to_json())
     }
@@ -136,7 +136,7 @@ impl Hook {
     /// Calls it, and waits for its end or its limit. Dropping the future kills it.
     pub async fn call(&self, notice: &Notice) -> Called {
         let outcome = self.program(notice).run().await;
-        let verdict = notice.event.verdict(&outcome.exit, self.before_failover);
+        let verdict = notice.event.verdict(outcome.is_success(), self.before_failover);
         Called { event: notice.event, cluster: notice.cluster.clone(), outcome, verdict }
     }
 }

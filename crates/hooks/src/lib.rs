@@ -59,7 +59,6 @@
 mod backoff;
 mod capture;
 mod connect;
-mod event;
 mod exchange;
 mod failure;
 mod group;
@@ -72,22 +71,23 @@ mod program;
 mod run;
 mod signature;
 mod start;
-mod template;
 mod tls;
 mod url;
 mod webhook;
 
 pub use backoff::Backoff;
 pub use capture::Captured;
-pub use event::{FailureMeans, HookEvent, UnknownEvent, Verdict};
 pub use failure::{AttemptFailure, DeliveryError, Stage, WebhookConfigError};
 pub use hook::{Called, Hook, HookConfigError, HookFailure};
 pub use notice::{DOCUMENT_VERSION, LostTransactions, Notice};
 pub use notifier::{Notifier, NotifierHandle, Subscription, WebhookStatus};
 pub use outcome::{Exit, NotStarted, Outcome};
+pub use primacy_types::{
+    ArgumentError, Arguments, FailureMeans, HookEvent, Placeholder, TemplateMistake, UnknownEvent,
+    Verdict,
+};
 pub use program::{INHERITED, NotAbsolute, Program, quoted};
 pub use signature::{SIGNATURE_HEADER, SignatureError, verify};
-pub use template::{ArgumentError, Arguments, TemplateMistake};
 pub use tls::Authorities;
 pub use url::{UrlError, WebhookUrl};
 pub use webhook::{DELIVERY_HEADER, Delivered, Delivery, EVENT_HEADER, Webhook, WebhookOptions};

@@ -5,7 +5,7 @@ use primacy_types::{Address, Epoch};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::HookEvent;
+use crate::{HookEvent, Placeholder};
 
 /// The version of the document. It grows when a field changes its meaning or goes; a new field
 /// does not change it.
@@ -93,6 +93,20 @@ impl Notice {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// What stands for a placeholder in an argument; nothing, if it is not known.
+    pub fn value(&self, placeholder: Placeholder) -> String {
+        let address = |address: &Option<Address>| address.as_ref().map(Address::to_string);
+        let value = match placeholder {
+            Placeholder::Cluster => Some(self.cluster.clone()),
+            Placeholder::OldPrimary => address(&self.old_primary),
+            Placeholder::NewPrimary => address(&self.new_primary),
+            Placeholder::Event => Some(self.event.to_string()),
+            Placeholder::Epoch => self.epoch.map(|epoch| epoch.to_string()),
+            Placeholder::Operation => self.operation.clone(),
+        };
+        value.unwrap_or_default()
+    }
+
     /// The document as variables, all beginning with `PRIMACY_`. What is not known has none; what
     /// is longer than 32 KiB stands in the document only.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
@@ -157,6 +171,22 @@ mod tests {
             "lost_transactions": null, "details": {"took_ms": 420},
         });
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn every_moment_has_one_word_everywhere() {
+        for event in HookEvent::all() {
+            assert_eq!(serde_json::to_value(event).unwrap(), event.word());
+        }
+    }
+
+    #[test]
+    fn a_placeholder_that_is_not_known_becomes_nothing() {
+        let mut notice = notice();
+        notice.operation = None;
+        let texts = ["{old_primary}>{new_primary}", "{event}{epoch}{operation}", "{cluster}"];
+        let filled = crate::Arguments::parse(&texts).unwrap().fill(|p| notice.value(p));
+        assert_eq!(filled, ["db1:3306>[::1]:3307", "after_failover7", "shop"]);
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub(crate) async fn check(watched: &Arc<Watched>) -> CheckReport {
             }),
         }
     }
-    CheckReport { cluster: cluster.name.clone(), findings: findings(&snapshot), incomplete }
+    let mut findings = findings(&snapshot);
+    findings.extend(watched.hook_programs.iter().filter_map(crate::hooks::unusable));
+    CheckReport { cluster: cluster.name.clone(), findings, incomplete }
 }
 
 async fn missing_grants(

@@ -20,16 +20,22 @@ pub enum ManagerError {
     /// The configuration is wrong; each error names its place.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
-    /// A password could not be had.
-    #[error("the password of {account} cannot be read from {from}: {why}")]
+    /// A password, or a secret to sign with, could not be had.
+    #[error("the {what} cannot be read from {from}: {why}")]
     Secret {
-        /// Whose password.
-        account: String,
+        /// What it is: "password of primacy".
+        what: String,
         /// Where it was looked for.
         from: String,
         /// Why.
         why: String,
     },
+    /// A hook cannot be used as it is configured.
+    #[error(transparent)]
+    Hook(#[from] primacy_hooks::HookConfigError),
+    /// A webhook cannot be used as it is configured.
+    #[error(transparent)]
+    Webhook(#[from] primacy_hooks::WebhookConfigError),
     /// The history cannot be opened.
     #[error("{0}")]
     Store(#[from] StoreError),

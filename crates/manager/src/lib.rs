@@ -10,6 +10,7 @@ mod cluster;
 mod daemon;
 mod errant;
 mod error;
+mod hooks;
 mod hosts;
 mod leases;
 mod load;

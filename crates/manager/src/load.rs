@@ -26,17 +26,19 @@ pub fn load_config(path: &Path) -> Result<Config, ManagerError> {
 /// # Errors
 /// If it is not where the configuration says; the error never shows what was read.
 pub fn secret(account: &Account) -> Result<SecretString, ManagerError> {
-    let failed = |why: String| ManagerError::Secret {
-        account: account.user.clone(),
-        from: account.password.to_string(),
-        why,
-    };
+    read_secret(&format!("password of {}", account.user), &account.password)
+}
+
+/// Reads a secret where the configuration says.
+pub(crate) fn read_secret(what: &str, from: &SecretSource) -> Result<SecretString, ManagerError> {
+    let failed =
+        |why: String| ManagerError::Secret { what: what.to_owned(), from: from.to_string(), why };
     let from_file = |path: &Path| {
         let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(SecretString::from(text.strip_suffix('\r').unwrap_or(text).to_owned()))
     };
-    match &account.password {
+    match from {
         SecretSource::File(path) => from_file(path),
         SecretSource::Env(name) => std::env::var(name)
             .map(SecretString::from)

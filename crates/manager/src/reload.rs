@@ -8,10 +8,11 @@ use std::time::Duration;
 use primacy_config::{ClusterConfig, Config};
 use primacy_dcs::LockError;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
+use crate::hooks;
 use crate::service::{Clusters, Supervised};
 use crate::setup::{self, Locking, Secrets, Shared};
 use crate::supervisor::Supervisor;
@@ -36,12 +37,14 @@ pub(crate) struct Fleet {
     clusters: Arc<Clusters>,
     brake: Arc<Semaphore>,
     running: BTreeMap<String, Running>,
+    /// Hooks of clusters that are watched no more, until they were called.
+    ending: JoinSet<()>,
 }
 
 impl Fleet {
     pub(crate) fn new(shared: Shared, clusters: Arc<Clusters>, brakes: u32) -> Self {
         let brake = Arc::new(Semaphore::new(brakes.max(1) as usize));
-        Self { shared, clusters, brake, running: BTreeMap::new() }
+        Self { shared, clusters, brake, running: BTreeMap::new(), ending: JoinSet::new() }
     }
 
     /// Starts every cluster.
@@ -50,7 +53,8 @@ impl Fleet {
     /// If a secret cannot be read, or another manager holds the lock of a cluster.
     pub(crate) async fn start(&mut self, config: &Config) -> Result<(), ManagerError> {
         for cluster in config.clusters.values() {
-            self.start_one(cluster, Secrets::read(cluster)?)?;
+            let secrets = Secrets::read(cluster, Locking::Take).await?;
+            self.start_one(cluster, secrets)?;
         }
         for name in config.clusters.keys() {
             self.see_lock(name.as_str()).await?;
@@ -89,9 +93,11 @@ impl Fleet {
     /// If a password cannot be read: then nothing is changed. If a changed cluster could not be
     /// started: the others are as the new configuration says.
     pub(crate) async fn change(&mut self, config: &Config) -> Result<(), ManagerError> {
+        while self.ending.try_join_next().is_some() {}
         let mut wanted = BTreeMap::new();
         for cluster in config.clusters.values() {
-            wanted.insert(cluster.name.to_string(), (cluster, Secrets::read(cluster)?));
+            let secrets = Secrets::read(cluster, Locking::Take).await?;
+            wanted.insert(cluster.name.to_string(), (cluster, secrets));
         }
         let same = |name: &String, running: &Running| {
             wanted.get(name).is_some_and(|(cluster, secrets)| {
@@ -128,6 +134,12 @@ impl Fleet {
             task.abort();
             let _ = task.await;
         }
+        if let Some(supervised) = self.clusters.find(name) {
+            // Beside: a cluster whose configuration changed is watched again meanwhile. Only the
+            // hooks are kept for it, for the cluster holds its lock.
+            let hooks = Arc::clone(&supervised.watched.cluster.hooks);
+            self.ending.spawn(async move { hooks.stop(hooks::FINISH).await });
+        }
         self.clusters.remove(name);
     }
 
@@ -138,5 +150,6 @@ impl Fleet {
         for name in names {
             self.stop_one(&name).await;
         }
+        while self.ending.join_next().await.is_some() {}
     }
 }

@@ -117,7 +117,7 @@ pub(crate) fn explanation(watched: &Watched, operation: Option<OperationView>) -
 pub(crate) fn refused(error: OperationError) -> ApiError {
     let message = error.to_string();
     match error {
-        OperationError::Refused(refusal) => {
+        OperationError::Refused(refusal) | OperationError::RefusedByHook(refusal) => {
             let Refusal { kind, reasons, .. } = *refusal;
             let message = format!("{kind} refused; nothing was touched");
             ApiError { kind: ErrorKind::Refused, message, reasons }

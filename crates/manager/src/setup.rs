@@ -14,6 +14,7 @@ use primacy_wire::{ConnectOptions, TlsMode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::ManagerError;
+use crate::hooks;
 use crate::leases::AgentLeases;
 use crate::load::secret;
 use crate::observatory::{Observatory, Record};
@@ -29,6 +30,8 @@ pub(crate) enum Locking {
 pub(crate) struct Watched {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) observatory: Arc<Observatory>,
+    /// The programs that hooks need.
+    pub(crate) hook_programs: Vec<hooks::Needed>,
     host_tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -49,18 +52,27 @@ pub(crate) struct Shared {
     pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
-/// The passwords of a cluster's accounts.
+/// The passwords of a cluster's accounts, and its webhooks with the secrets that they sign with:
+/// everything that is read from elsewhere, before anything is changed.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     manager: SecretString,
     replication: SecretString,
+    webhooks: Vec<hooks::Told>,
 }
 
 impl Secrets {
-    /// Reads them where the configuration says.
-    pub(crate) fn read(config: &ClusterConfig) -> Result<Self, ManagerError> {
+    /// Reads them where the configuration says. Who only looks tells no webhook.
+    pub(crate) async fn read(
+        config: &ClusterConfig,
+        locking: Locking,
+    ) -> Result<Self, ManagerError> {
+        let webhooks = match locking {
+            Locking::Take => hooks::webhooks(config).await?,
+            Locking::Leave => Vec::new(),
+        };
         let manager = secret(&config.accounts.manager)?;
-        Ok(Self { manager, replication: secret(&config.accounts.replication)? })
+        Ok(Self { manager, replication: secret(&config.accounts.replication)?, webhooks })
     }
 }
 
@@ -68,6 +80,7 @@ impl PartialEq for Secrets {
     fn eq(&self, other: &Self) -> bool {
         self.manager.expose_secret() == other.manager.expose_secret()
             && self.replication.expose_secret() == other.replication.expose_secret()
+            && self.webhooks == other.webhooks
     }
 }
 
@@ -96,6 +109,10 @@ pub(crate) fn watch(
         tls: config.tls != TlsConfig::Off,
     };
     let links = Arc::new(Links::new(template));
+    let hooks = match locking {
+        Locking::Take => hooks::start(config, &secrets.webhooks, shared)?,
+        Locking::Leave => hooks::none(config, shared),
+    };
     let observatory = Observatory::start(
         &name,
         &config.servers,
@@ -144,10 +161,12 @@ pub(crate) fn watch(
         lock,
         store: shared.store.clone(),
         chronicle: shared.chronicle.clone(),
+        hooks: Arc::new(hooks),
         eyes: Arc::clone(&observatory) as _,
         clock: shared.clock,
     };
-    Ok(Watched { cluster: Arc::new(cluster), observatory, host_tasks })
+    let hook_programs = hooks::programs(config);
+    Ok(Watched { cluster: Arc::new(cluster), observatory, hook_programs, host_tasks })
 }
 
 /// The agents of the servers that have one.

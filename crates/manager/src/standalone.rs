@@ -19,6 +19,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::ManagerError;
 use crate::cluster::adopt;
 use crate::daemon::shared;
+use crate::hooks;
 use crate::load::load_config;
 use crate::service::{self, dry_run, failover_request, from_store, no_such_cluster, refused};
 use crate::setup::{self, Locking, Secrets, Shared, Watched};
@@ -99,9 +100,11 @@ impl Standalone {
         let acting = self.locked(name).await?;
         let (_keep, amendments) = watch::channel(None);
         let snapshot = acting.cluster.eyes.remembered();
-        let report = Box::pin(start(&acting.cluster, &snapshot, request, amendments.into()))
-            .await
-            .map_err(refused)?;
+        let cluster = &acting.cluster;
+        let done = Box::pin(start(cluster, &snapshot, request, amendments.into())).await;
+        cluster.hooks.stop(hooks::FINISH).await;
+        cluster.chronicle.flush().await;
+        let report = done.map_err(refused)?;
         Ok(Answer::Done { report })
     }
 }
@@ -113,7 +116,8 @@ async fn watch(
     shared: &Shared,
     locking: Locking,
 ) -> Result<Arc<Watched>, ManagerError> {
-    let watched = Arc::new(setup::watch(config, &Secrets::read(config)?, shared, locking)?);
+    let watched =
+        Arc::new(setup::watch(config, &Secrets::read(config, locking).await?, shared, locking)?);
     let eyes = &watched.cluster.eyes;
     eyes.look(FIRST_LOOK).await;
     // A second look shows what has moved, and is needed to tell a silent primary from a slow one.

@@ -30,6 +30,10 @@ const TENSE: Duration = Duration::from_millis(25);
 /// Pause before something that was refused or failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Pause before a hook that refused a failover is asked again: each time is an operation of its own
+/// in the history.
+const ASK_HOOKS_AGAIN: Duration = Duration::from_secs(30);
+
 /// How long the replicas of a dead primary may take to say what they hold, before it is planned
 /// with what they said last.
 const FRESH: Duration = Duration::from_millis(300);
@@ -256,6 +260,9 @@ impl Supervisor {
     ) {
         let result = self.operate(snapshot, request, permit).await;
         self.after(result.as_ref().map(|r| r.kind.word()), true).await;
+        if let Err(OperationError::RefusedByHook(_)) = &result {
+            self.not_before = Some(Instant::now() + ASK_HOOKS_AGAIN);
+        }
         if let Err(error) = result {
             self.say(Level::Alarm, error.to_string());
         }

@@ -4,8 +4,10 @@
 //! Pure: no clock, no network, no randomness. Time enters as [`Moment`] or [`WallClock`] values.
 
 mod address;
+mod arguments;
 mod fence;
 mod gtid;
+mod hook_event;
 mod observation;
 mod policy;
 mod position;
@@ -17,8 +19,10 @@ mod version;
 pub mod virtual_address;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use arguments::{ArgumentError, Arguments, Placeholder, TemplateMistake};
 pub use fence::FenceRung;
 pub use gtid::{GtidError, GtidSource, MariaDbGtid, MariaDbGtidPos, MySqlGtidSet};
+pub use hook_event::{FailureMeans, HookEvent, UnknownEvent, Verdict};
 pub use observation::{
     BinlogsOnDisk, ChannelStatus, ClusterSnapshot, Contact, ContactFailure, FileAccess, GtidMode,
     Positioning, ProcessState, ReceiverState, RegisteredReplica, ReplicationError, SemiSyncStatus,

@@ -10,6 +10,7 @@ mod election;
 mod errant;
 mod events;
 mod failover;
+mod hooks;
 // The places where a manager can be made to die are in such builds only.
 #[cfg(debug_assertions)]
 mod journal;

@@ -1,18 +1,21 @@
 //! Arguments with placeholders: `--to={new_primary}`. A value takes its place inside one argument,
-//! whatever is in it; no shell sees it and nothing is split again.
+//! whatever is in it; no shell sees it and nothing is split again. What the values are is known to
+//! whoever calls the program.
 
-use primacy_types::Address;
-
-use crate::Notice;
-
-/// What can be put into an argument.
+/// What can be put into an argument of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Placeholder {
+pub enum Placeholder {
+    /// The cluster's name.
     Cluster,
+    /// The primary before the operation.
     OldPrimary,
+    /// The primary after it.
     NewPrimary,
+    /// The moment.
     Event,
+    /// The epoch in force.
     Epoch,
+    /// The operation's id.
     Operation,
 }
 
@@ -85,31 +88,16 @@ impl Arguments {
         parsed.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The arguments for a notice, as many as were configured. What is not known becomes nothing.
-    pub fn fill(&self, notice: &Notice) -> Vec<String> {
+    /// The arguments with these values, as many as were configured.
+    pub fn fill(&self, value: impl Fn(Placeholder) -> String) -> Vec<String> {
         let fill_one = |pieces: &Vec<Piece>| {
             let filled = pieces.iter().map(|piece| match piece {
                 Piece::Text(text) => text.clone(),
-                Piece::Value(placeholder) => placeholder.value(notice),
+                Piece::Value(placeholder) => value(*placeholder),
             });
             filled.collect()
         };
         self.0.iter().map(fill_one).collect()
-    }
-}
-
-impl Placeholder {
-    fn value(self, notice: &Notice) -> String {
-        let address = |address: &Option<Address>| address.as_ref().map(Address::to_string);
-        let value = match self {
-            Self::Cluster => Some(notice.cluster.clone()),
-            Self::OldPrimary => address(&notice.old_primary),
-            Self::NewPrimary => address(&notice.new_primary),
-            Self::Event => Some(notice.event.to_string()),
-            Self::Epoch => notice.epoch.map(|epoch| epoch.to_string()),
-            Self::Operation => notice.operation.clone(),
-        };
-        value.unwrap_or_default()
     }
 }
 
@@ -154,22 +142,23 @@ fn pieces(text: &str) -> Result<Vec<Piece>, (usize, TemplateMistake)> {
 
 #[cfg(test)]
 mod tests {
-    use primacy_types::Epoch;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::HookEvent;
 
-    fn notice() -> Notice {
-        let time = "2026-03-01T12:00:00Z".parse().unwrap();
-        let mut notice = Notice::new(HookEvent::AfterFailover, "shop; rm -rf *", time, "");
-        notice.old_primary = Some(Address::new("db1", 3306));
-        notice.epoch = Some(Epoch(7));
-        notice
+    fn value(placeholder: Placeholder) -> String {
+        let value = match placeholder {
+            Placeholder::Cluster => "shop; rm -rf *",
+            Placeholder::OldPrimary => "db1:3306",
+            Placeholder::Event => "after_failover",
+            Placeholder::Epoch => "7",
+            Placeholder::NewPrimary | Placeholder::Operation => "",
+        };
+        value.to_owned()
     }
 
     fn filled(text: &str) -> Vec<String> {
-        Arguments::parse(&[text]).unwrap().fill(&notice())
+        Arguments::parse(&[text]).unwrap().fill(value)
     }
 
     fn mistake(texts: &[&str]) -> String {
@@ -210,16 +199,14 @@ mod tests {
 
         #[test]
         fn any_value_comes_out_once_and_whole(value in any::<String>(), before in "[^{}]*", after in "[^{}]*") {
-            let mut notice = notice();
-            notice.cluster.clone_from(&value);
             let arguments = Arguments::parse(&[format!("{before}{{cluster}}{after}")]).unwrap();
-            prop_assert_eq!(arguments.fill(&notice), [format!("{before}{value}{after}")]);
+            prop_assert_eq!(arguments.fill(|_| value.clone()), [format!("{before}{value}{after}")]);
         }
 
         #[test]
         fn no_text_is_too_odd_to_be_judged(texts in prop::collection::vec("[{}a-z_]{0,12}", 0..4)) {
             match Arguments::parse(&texts) {
-                Ok(arguments) => prop_assert_eq!(arguments.fill(&notice()).len(), texts.len()),
+                Ok(arguments) => prop_assert_eq!(arguments.fill(value).len(), texts.len()),
                 Err(error) => {
                     let text = &texts[error.argument - 1];
                     let there = text.chars().nth(error.column - 1);

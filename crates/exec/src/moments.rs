@@ -1,0 +1,140 @@
+//! At which moments of an operation hooks are called, and what they are told.
+//!
+//! A moment that was passed before a restart does not come again: the resumed operation does not
+//! call `before_failover` and `before_switchover`, and `before_fence` only if the journal does not
+//! say that the fence was begun.
+
+use std::time::Duration;
+
+use primacy_hooks::{HookEvent, HookFailure, LostTransactions, Notice};
+use primacy_plan::{OperationKind, Reason, Refusal, Step, diagnose};
+use primacy_store::Outcome;
+use primacy_types::Address;
+use serde_json::json;
+
+use crate::error::{OperationError, StepError};
+use crate::operation::Operation;
+
+/// How long the servers may take to answer after hooks were called. One that is dead is waited for
+/// so long.
+const LOOK: Duration = Duration::from_millis(300);
+
+impl Operation<'_> {
+    /// Calls the hooks that come before the operation. Nothing was touched yet.
+    ///
+    /// # Errors
+    /// If one refuses, or if the primary that was dead has come back meanwhile.
+    pub(crate) async fn before_the_first_step(
+        &mut self,
+        reason: String,
+    ) -> Result<(), OperationError> {
+        let event = match self.plan.kind {
+            OperationKind::Failover => HookEvent::BeforeFailover,
+            OperationKind::Switchover => HookEvent::BeforeSwitchover,
+            OperationKind::Reopen => return Ok(()),
+        };
+        let mut notice = self.notice(event, reason);
+        notice.details = json!({ "notes": self.plan.notes });
+        match self.cluster.hooks.before(&self.journal.id, notice).await {
+            Ok(called) => self.see_that_it_is_still_due(called).await,
+            Err(failure) => Err(self.refuse(&failure).await),
+        }
+    }
+
+    /// Calls the hooks that come before a server is fenced; they cannot prevent it.
+    pub(crate) async fn before_the_fence(
+        &mut self,
+        server: &Address,
+    ) -> Result<(), OperationError> {
+        let reason = format!("{server} is to be fenced, so that it accepts no more writes");
+        let mut notice = self.notice(HookEvent::BeforeFence, reason);
+        notice.details = json!({ "server": server });
+        let called = self.cluster.hooks.before(&self.journal.id, notice).await;
+        self.see_that_it_is_still_due(called.unwrap_or(true)).await
+    }
+
+    /// Programs may have taken their time: a primary that serves again by now is not fenced.
+    async fn see_that_it_is_still_due(&mut self, called: bool) -> Result<(), OperationError> {
+        if !called || self.plan.kind != OperationKind::Failover || self.past_no_return {
+            return Ok(());
+        }
+        let snapshot = self.cluster.eyes.look(LOOK).await;
+        if diagnose(&snapshot).is_serving() {
+            let why = StepError::impossible(&self.plan.old, "it serves again");
+            return Err(self.back_out(why).await);
+        }
+        Ok(())
+    }
+
+    async fn refuse(&mut self, failure: &HookFailure) -> OperationError {
+        if let Err(error) = self.journal.finish(Outcome::BackedOut, failure.to_string()).await {
+            return error.into();
+        }
+        let reason = Reason::new(
+            format!("hook {}: {}", failure.event, failure.outcome),
+            "mend what the program complains of, or take it out of the configuration",
+        );
+        OperationError::RefusedByHook(Box::new(Refusal {
+            kind: self.plan.kind,
+            reasons: vec![reason],
+            held: false,
+            judged: Vec::new(),
+        }))
+    }
+
+    /// Tells that a server was fenced, or that it could not be; of many failures only the first.
+    pub(crate) fn tell_of_the_fence(&mut self, step: &Step, failed: Option<&StepError>) {
+        let Step::Fence { server, rung: Some(_) } = step else { return };
+        let told_before = std::mem::replace(&mut self.fence_failed, failed.is_some());
+        let reason = match failed {
+            Some(_) if told_before => return,
+            Some(error) => error.to_string(),
+            None => format!("{server} is fenced"),
+        };
+        let mut notice = self.notice(HookEvent::AfterFence, reason);
+        notice.details = json!({ "server": server, "fenced": failed.is_none() });
+        self.cluster.hooks.tell(&self.journal.id, notice);
+    }
+
+    /// Tells how the operation has ended.
+    pub(crate) fn tell_of_the_end(&self, outcome: Outcome, sentence: &str) {
+        let event = match self.plan.kind {
+            OperationKind::Failover => HookEvent::AfterFailover,
+            OperationKind::Switchover => HookEvent::AfterSwitchover,
+            OperationKind::Reopen => return,
+        };
+        let mut notice = self.notice(event, sentence);
+        let now = self.cluster.clock.now();
+        notice.details = json!({
+            "outcome": outcome,
+            "took_ms": self.opened.unwrap_or(now).since(self.started).0,
+            "left": self.left,
+            "coverage": self.plan.coverage.as_ref().map(|coverage| &coverage.sentence),
+        });
+        if outcome == Outcome::Done {
+            notice.lost_transactions = self.lost();
+        } else {
+            // Who moves an address to the new primary must not move it to one that is none.
+            notice.new_primary = None;
+        }
+        self.cluster.hooks.tell(&self.journal.id, notice);
+    }
+
+    fn lost(&self) -> Option<LostTransactions> {
+        let saved = |step: &Step| matches!(step, Step::Save { .. });
+        if self.plan.steps.iter().any(|planned| saved(&planned.step)) {
+            return None;
+        }
+        let missing = &self.plan.coverage.as_ref()?.known_missing;
+        (!missing.is_empty()).then(|| LostTransactions { set: missing.join(", "), count: None })
+    }
+
+    fn notice(&self, event: HookEvent, reason: impl Into<String>) -> Notice {
+        let mut notice = self.cluster.hooks.notice(event, reason);
+        notice.operation = Some(self.journal.id.to_string());
+        notice.old_primary = Some(self.plan.old.clone());
+        notice.new_primary = Some(self.plan.winner.clone());
+        notice.epoch = Some(self.plan.epoch);
+        notice
+    }
+}
