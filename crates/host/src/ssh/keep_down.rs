@@ -293,17 +293,18 @@ impl SshHost {
                     until = deadline.min(Instant::now() + MASK_PATIENCE);
                 }
                 Some(Heard::Refused(said)) => {
-                    self.end_newest_guard();
+                    self.end_newest_guard(course.up);
                     return Err(self.not_permitted(format!("it may not be killed ({said})")));
                 }
                 Some(Heard::Unsure(reason)) => {
-                    self.end_newest_guard();
+                    self.end_newest_guard(course.up);
                     return Err(self.unseen(format!("it is not certain that it is gone: {reason}")));
                 }
                 Some(Heard::Failed(_)) | None if course.gone => break,
                 Some(Heard::Failed(error)) => {
+                    // It says that it is up before it does anything.
                     if !course.up {
-                        self.end_newest_guard();
+                        self.end_newest_guard(false);
                     }
                     return Err(error);
                 }
@@ -319,8 +320,13 @@ impl SshHost {
         guards.drain(..older);
     }
 
-    fn end_newest_guard(&self) {
-        self.known().keep_down.guards.pop();
+    /// It kills nothing, and may have masked the unit only if it was `up`.
+    fn end_newest_guard(&self, up: bool) {
+        let held = &mut self.known().keep_down;
+        held.guards.pop();
+        if held.guards.is_empty() && !up {
+            (held.masked, held.by) = (None, None);
+        }
     }
 
     fn still_alive(&self, word: Option<&Word>, course: &Course, limit: Duration) -> HostError {
