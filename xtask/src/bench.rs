@@ -3,6 +3,7 @@
 mod binlog_server;
 mod failover;
 mod fake_server;
+mod faults;
 mod machine;
 mod manager;
 mod rescue;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     BinlogServer(binlog_server::Args),
     /// How long applications cannot write: primaries killed and frozen, and switchovers.
     Failover(failover::Args),
+    /// What each fault of hosts, agents and cables costs: outage, rows, two writable servers.
+    Faults(faults::Args),
     /// What a manager of many clusters needs, with simulated servers.
     Manager(manager::Args),
     /// How fast missing events are read, cut and served, and what that adds to a failover.
@@ -28,6 +31,7 @@ pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
     match what {
         Bench::BinlogServer(args) => binlog_server::run(args),
         Bench::Failover(args) => failover::run(args),
+        Bench::Faults(args) => faults::run(args),
         Bench::Manager(args) => manager::run(args),
         Bench::Rescue(args) => rescue::run(args),
     }

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use primacy_types::Address;
-use primacy_wire::Session;
+use primacy_wire::{ConnectOptions, Session};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_millis(300);
 
 /// From the first to the last moment of a row of answers "not read-only".
-type Span = (Instant, Instant);
+pub(crate) type Span = (Instant, Instant);
 
 /// Watching, until it is asked what it saw.
 pub(crate) struct WritableWatch {
@@ -48,15 +48,25 @@ impl WritableWatch {
 }
 
 async fn watch(target: Target, server: Address, stop: CancellationToken) -> Vec<Span> {
+    spans(target.options(&server, LIMIT), EVERY, stop).await
+}
+
+/// The times in which a server said that it takes writes.
+pub(crate) async fn spans(
+    login: ConnectOptions,
+    every: Duration,
+    stop: CancellationToken,
+) -> Vec<Span> {
+    let login = ConnectOptions { connect_timeout: LIMIT, ..login };
     let mut spans: Vec<Span> = Vec::new();
     let mut session = None;
     let mut open = false;
-    let mut tick = tokio::time::interval(EVERY);
+    let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.is_cancelled() {
         tick.tick().await;
         let asked = Instant::now();
-        let writable = ask(&target, &server, &mut session).await;
+        let writable = ask(&login, &mut session).await;
         let now = Instant::now();
         match spans.last_mut() {
             Some(span) if writable && open => span.1 = now,
@@ -69,9 +79,9 @@ async fn watch(target: Target, server: Address, stop: CancellationToken) -> Vec<
 }
 
 /// Whether the server says that it takes writes; one that does not answer takes none.
-async fn ask(target: &Target, server: &Address, session: &mut Option<Session>) -> bool {
+async fn ask(login: &ConnectOptions, session: &mut Option<Session>) -> bool {
     if session.as_ref().is_none_or(Session::is_broken) {
-        *session = Session::connect(&target.options(server, LIMIT)).await.ok();
+        *session = Session::connect(login).await.ok();
     }
     let Some(open) = session.as_mut() else { return false };
     match open.query("SELECT @@global.read_only", LIMIT).await {
@@ -86,7 +96,7 @@ async fn ask(target: &Target, server: &Address, session: &mut Option<Session>) -
 }
 
 /// How long spans of at least two servers overlap.
-fn overlap(servers: &[Vec<Span>]) -> Duration {
+pub(crate) fn overlap(servers: &[Vec<Span>]) -> Duration {
     let mut edges: Vec<(Instant, i32)> = Vec::new();
     for (from, to) in servers.iter().flatten() {
         edges.extend([(*from, 1), (*to, -1)]);

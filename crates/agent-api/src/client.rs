@@ -14,6 +14,7 @@ use rustls_pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 
 use crate::messages::{CHECKSUM, LARGEST_PIECE};
@@ -23,12 +24,35 @@ use crate::{AgentError, Credentials, Fault, FaultKind, RangeOrder, paths};
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Limit of making a connection, however long the work may take: a host that is gone answers nothing.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// So many idle connections are kept.
 const IDLE: usize = 4;
 
-type Sender = SendRequest<Full<Bytes>>;
+/// How long the end of a connection is waited for, to hear why it ended.
+const WHY: Duration = Duration::from_millis(200);
+
+/// A connection, and why it ended.
+#[derive(Debug)]
+struct Sender {
+    send: SendRequest<Full<Bytes>>,
+    ended: oneshot::Receiver<String>,
+}
+
+impl Sender {
+    fn is_closed(&self) -> bool {
+        self.send.is_closed()
+    }
+
+    /// What the connection itself said, which is more than that it is closed: with TLS 1.3 the alert
+    /// to a certificate that is refused comes only now.
+    async fn why(self, otherwise: &hyper::Error) -> String {
+        match tokio::time::timeout(WHY, self.ended).await {
+            Ok(Ok(reason)) => reason,
+            _ => said(otherwise),
+        }
+    }
+}
 
 /// One agent.
 #[derive(Debug)]
@@ -135,13 +159,15 @@ impl AgentClient {
             .header("content-type", "application/json")
             .body(Full::new(body))
             .map_err(|error| Sent::Failed(self.garbled(&error)))?;
-        sender.ready().await.map_err(|error| Sent::Closed(said(&error)))?;
-        let response = match sender.try_send_request(request).await {
+        if let Err(error) = sender.send.ready().await {
+            return Err(Sent::Closed(sender.why(&error).await));
+        }
+        let response = match sender.send.try_send_request(request).await {
             Ok(response) => response,
             Err(mut failed) => {
-                let reason = said(failed.error());
                 // It was not sent: another connection may carry it.
                 let unsent = failed.take_message().is_some();
+                let reason = sender.why(failed.error()).await;
                 return Err(if unsent {
                     Sent::Closed(reason)
                 } else {
@@ -178,17 +204,18 @@ impl AgentClient {
             .map_err(|error| AgentError::Tls { agent: agent.clone(), reason: error.to_string() })?;
         let connector = TlsConnector::from(self.credentials.client());
         let stream = connector.connect(name, stream).await.map_err(|error| self.tls(&error))?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let (send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.cut(&said(&error)))?;
-        let agent = agent.clone();
+        let (tell, ended) = oneshot::channel();
         // It ends when the sender is dropped or the other side closes.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%agent, error = said(&error), "a connection to an agent ended");
+                // Nobody may be waiting for it.
+                drop(tell.send(said(&error)));
             }
         });
-        Ok(sender)
+        Ok(Sender { send, ended })
     }
 
     fn tls(&self, error: &std::io::Error) -> AgentError {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use primacy_agent_api::{AgentClient, Credentials, ExtendOrder, paths};
 use primacy_host::HostAccess as _;
 use primacy_plan::lease::{Extension, Hold, Vote};
-use primacy_types::{Address, Epoch};
+use primacy_types::{Address, Epoch, ProcessState};
 
 use crate::clock;
 use crate::guard::GuardLink;
@@ -54,6 +54,10 @@ pub(crate) async fn enforce(served: Arc<Served>, others: Arc<Others>, guard: Gua
 fn extend(served: &Arc<Served>, others: &Arc<Others>) {
     let (question, cluster, agents) = {
         let mut state = served.state();
+        // For a server that is gone nothing is gained, and a promotion would have to wait.
+        if matches!(state.process, Some(ProcessState::Exited { .. })) {
+            return;
+        }
         let Some(question) = state.member.extension(clock::now()) else { return };
         let Some(cluster) = state.cluster.clone() else { return };
         (question, cluster, state.agents.clone())

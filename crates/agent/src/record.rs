@@ -92,7 +92,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let server = Address::new("db1", 3306);
         let record = ServerRecord {
-            member: MemberRecord { epoch: Epoch(7), term: 9 },
+            member: MemberRecord { epoch: Epoch(7), term: 9, held: Epoch(7) },
             process: Some(("boot".to_owned(), 12, 34)),
         };
         RecordFile::open(folder.path()).unwrap().keep(&server, &record).unwrap();

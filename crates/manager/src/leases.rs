@@ -14,7 +14,8 @@ use primacy_agent_api::{
     AgentClient, AgentError, GrantOrder, LeaseState, Opened, Standing, StandingOrder, paths,
 };
 use primacy_dcs::{ClusterLock, Lease, LeaseError, LeaseGranter};
-use primacy_exec::Clock;
+use primacy_exec::{Clock, Eyes as _};
+use primacy_plan::is_fed_by;
 use primacy_plan::lease::{Ask, Granter, GranterRecord, LeaseRefusal, LeaseTimes};
 use primacy_store::Store;
 use primacy_types::{Address, Epoch, Millis, Moment, Policy, Promotion};
@@ -135,13 +136,23 @@ impl AgentLeases {
         let record = observatory.record();
         let Some(primary) = record.primary.filter(|_| record.epoch > Epoch(0)) else { return };
         let epoch = record.epoch;
-        let asked = self.clients.keys().map(|server| async {
+        let agrees = is_heard_by_replicas(observatory, &primary);
+        let asked = self.clients.keys().map(async |server| {
             let standing = if *server == primary { Standing::Primary } else { Standing::Other };
-            let said = self.stand(server, standing, epoch).await;
+            let said = self.stand(server, standing, epoch, agrees).await;
             if *server == primary
                 && let Ok(state) = &said
             {
                 self.renew(&primary, epoch, state).await;
+            }
+            if *server == primary
+                && matches!(said, Err(AgentError::Unreached { refused: true, .. }))
+            {
+                // Its host lives and no agent listens: nobody may be there who obeys the lease.
+                let changed = self.state().granter.set_guarded(&primary, epoch, false);
+                if changed {
+                    self.keep().await;
+                }
             }
             self.tell(server, said.err().map(|error| error.to_string()));
         });
@@ -175,6 +186,7 @@ impl AgentLeases {
         server: &Address,
         standing: Standing,
         epoch: Epoch,
+        agrees: bool,
     ) -> Result<LeaseState, AgentError> {
         let Some(client) = self.clients.get(server) else {
             let reason = "it has none".to_owned();
@@ -184,7 +196,7 @@ impl AgentLeases {
         let order = StandingOrder {
             server: server.clone(),
             cluster: self.cluster.clone(),
-            ask: Ask { term: self.state().term },
+            ask: Ask { term: self.state().term, agrees },
             epoch,
             standing,
             agents: agents
@@ -300,7 +312,7 @@ impl AgentLeases {
     async fn call_in(&self, winner: &Address, epoch: Epoch) {
         let holders = self.state().granter.holders(self.clock.now());
         for holder in holders.into_iter().filter(|holder| holder != winner) {
-            match self.stand(&holder, Standing::Other, epoch).await {
+            match self.stand(&holder, Standing::Other, epoch, false).await {
                 Ok(said) if said.lease.is_none() && said.refused.is_none() => {
                     let changed = self.state().granter.ended(&holder);
                     if changed {
@@ -326,7 +338,7 @@ impl AgentLeases {
         if begun && !self.keep().await {
             return Err(not_yet("the leases cannot be put on record".to_owned()));
         }
-        let said = self.stand(winner, Standing::Primary, epoch).await;
+        let said = self.stand(winner, Standing::Primary, epoch, false).await;
         let said = said.map_err(|error| LeaseError::Agent(error.to_string()))?;
         if let Some(refused) = said.refused {
             return Err(not_yet(refused.to_string()));
@@ -339,6 +351,19 @@ impl AgentLeases {
         let grant = grant.map_err(|reason| not_yet(reason.to_string()))?;
         self.give(winner, grant).await.map(|_| ()).map_err(not_yet)
     }
+}
+
+/// Whether a replica has heard from the primary lately. Then nothing speaks against its going on by
+/// itself if our own way to its agent is broken; it asks only then.
+fn is_heard_by_replicas(observatory: &Observatory, primary: &Address) -> bool {
+    let snapshot = observatory.remembered();
+    let policy = &snapshot.policy;
+    let lately = Millis(policy.heartbeat_period.0 + policy.heartbeat_period.0 / 2)
+        + policy.timing.ping_interval.times(2);
+    snapshot.all_live().filter(|(server, _)| *server != primary).any(|(server, _)| {
+        let heard = snapshot.server(server).and_then(|replica| replica.received_at);
+        is_fed_by(&snapshot, server, primary) && heard.is_some_and(|at| at + lately >= snapshot.now)
+    })
 }
 
 #[async_trait]

@@ -19,7 +19,8 @@
 //!    lease of a reign cannot be lengthened: until it is known to be accepted, the former one counts.
 //! 5. A manager that was started waits a whole lease before it counts on any having run out.
 //!
-//! A voter says no while it hears a manager: what a living manager sees is worth more. The silence
+//! A voter says no while it hears a manager, unless that manager agrees (it sees by the replicas that the
+//! primary lives, and only its own way there is broken): what a living manager sees is worth more. The silence
 //! that it waits for is shorter than a lease, because the holder closes its server at 60 % of it:
 //! with a whole one, each restart of a manager would be an outage. Safety does not rest on this
 //! silence but on the binding.

@@ -38,7 +38,7 @@ fn address(node: usize) -> Address {
 
 #[derive(Clone, Debug)]
 enum Say {
-    Ask { term: u64, manager: u64 },
+    Ask { term: u64, agrees: bool, manager: u64 },
     Nonce { nonce: u64, lease: Option<HeldLease>, manager: u64 },
     Grant { grant: Grant, manager: u64 },
     Accepted { epoch: Epoch, manager: u64 },
@@ -330,9 +330,9 @@ impl World {
         let me = Party::Node(n);
         let node = &mut self.nodes[n];
         let reply = match letter.say.clone() {
-            Say::Ask { term, manager } => node
+            Say::Ask { term, agrees, manager } => node
                 .member
-                .asked(Ask { term }, clock)
+                .asked(Ask { term, agrees }, clock)
                 .ok()
                 .map(|nonce| Say::Nonce { nonce, lease: node.member.lease().cloned(), manager }),
             Say::Grant { grant, manager } => match node.member.granted(&grant, clock) {
@@ -460,7 +460,9 @@ impl World {
             }
         }
         for node in 0..NODES {
-            self.send(Party::Manager, Party::Node(node), Say::Ask { term, manager: run });
+            // It may be mistaken about who lives; that must not matter for the promise.
+            let agrees = !self.calm && self.dice.one_in(4);
+            self.send(Party::Manager, Party::Node(node), Say::Ask { term, agrees, manager: run });
         }
     }
 }

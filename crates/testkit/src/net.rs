@@ -75,19 +75,29 @@ impl Net {
     /// Loses every packet between two hosts, in both directions.
     pub fn cut_between(&self, a: usize, b: usize) {
         for (from, to) in [(a, b), (b, a)] {
-            let (from, to) = (self.host(from), self.host(to));
-            // A neighbour that does not exist: what is sent there arrives nowhere.
-            let words = ["-n", &from.namespace, "neigh", "replace", &to.address, "lladdr"];
-            let more = ["02:00:00:00:00:fe", "dev", "eth0", "nud", "permanent"];
-            must_ip(&[&words[..], &more[..]].concat());
+            self.cut_one_way(from, to);
         }
+    }
+
+    /// Loses every packet from one host to another; the other direction works.
+    pub fn cut_one_way(&self, from: usize, to: usize) {
+        let (from, to) = (self.host(from), self.host(to));
+        // A neighbour that does not exist: what is sent there arrives nowhere.
+        let words = ["-n", &from.namespace, "neigh", "replace", &to.address, "lladdr"];
+        let more = ["02:00:00:00:00:fe", "dev", "eth0", "nud", "permanent"];
+        must_ip(&[&words[..], &more[..]].concat());
+    }
+
+    /// Takes back [`cut_one_way`](Self::cut_one_way).
+    pub fn mend_one_way(&self, from: usize, to: usize) {
+        let (from, to) = (self.host(from), self.host(to));
+        must_ip(&["-n", &from.namespace, "neigh", "del", &to.address, "dev", "eth0"]);
     }
 
     /// Takes back [`cut_between`](Self::cut_between).
     pub fn mend_between(&self, a: usize, b: usize) {
         for (from, to) in [(a, b), (b, a)] {
-            let (from, to) = (self.host(from), self.host(to));
-            must_ip(&["-n", &from.namespace, "neigh", "del", &to.address, "dev", "eth0"]);
+            self.mend_one_way(from, to);
         }
     }
 

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use primacy_probe::Threads;
 use primacy_types::{Address, Millis, ReceiverState};
+use primacy_wire::WireError;
 use serde_json::Value;
 
 use crate::error::StepError;
@@ -75,9 +76,30 @@ pub(super) async fn stop_on(
         let doing = "starting the applier";
         link.execute(&start, limit.as_duration()).await.map_err(StepError::at(server, doing))?;
     }
+    let farewell = hurry(link, limit).await.map_err(StepError::at(server, doing))?;
     let sql = dialect.stop(Threads::Receiver, name);
     link.execute(&sql, limit.as_duration()).await.map_err(StepError::at(server, doing))?;
+    if let Some(as_before) = farewell {
+        link.execute(&as_before, limit.as_duration())
+            .await
+            .map_err(StepError::at(server, doing))?;
+    }
     Ok(())
+}
+
+/// A receiver does not wait long for a farewell to a source that is dead; gives the statement that
+/// puts its patience back.
+async fn hurry(link: &mut Link, limit: Millis) -> Result<Option<String>, WireError> {
+    let Some(variable) = link.dialect().farewell_timeout() else { return Ok(None) };
+    let asked = link.query(&format!("SELECT @@GLOBAL.{variable}"), limit.as_duration()).await?;
+    let was: Option<u64> = asked.first().and_then(|row| row.at(0)).and_then(|t| t.parse().ok());
+    let Some(was) = was.filter(|was| *was > 1) else { return Ok(None) };
+    match link.execute(&format!("SET GLOBAL {variable} = 1"), limit.as_duration()).await {
+        Ok(_) => Ok(Some(format!("SET GLOBAL {variable} = {was}"))),
+        // Without the privilege it only takes longer.
+        Err(WireError::Server { .. } | WireError::AccessDenied { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Starts the receivers again that ran before.

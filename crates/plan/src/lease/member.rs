@@ -12,6 +12,10 @@ use super::LeaseTimes;
 pub struct Ask {
     /// The reign of the manager: a later leader's is higher.
     pub term: u64,
+    /// Replicas hear from the primary: if it asks for more time, only the manager's own way to it is
+    /// broken, and whoever votes may say yes although it hears this manager.
+    #[serde(default)]
+    pub agrees: bool,
 }
 
 /// A lease as a manager gives it.
@@ -130,6 +134,9 @@ pub struct MemberRecord {
     pub epoch: Epoch,
     /// The highest manager's term.
     pub term: u64,
+    /// The highest reign that it was itself granted a lease of: nobody else can hold one of it.
+    #[serde(default)]
+    pub held: Epoch,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +157,8 @@ pub struct Member {
     asked: Option<(u64, Moment)>,
     round: Option<Round>,
     heard: Moment,
+    /// The manager that was heard last has nothing against an extension.
+    agreed: bool,
     bound_until: Moment,
 }
 
@@ -173,6 +182,7 @@ impl Member {
             asked: None,
             round: None,
             heard: now,
+            agreed: false,
             bound_until: now + times.with_margin(),
         }
     }
@@ -183,6 +193,7 @@ impl Member {
     pub fn holding(mut self, lease: HeldLease) -> Self {
         if lease.epoch >= self.record.epoch {
             self.record.epoch = lease.epoch;
+            self.record.held = lease.epoch;
             self.lease = Some(lease);
         }
         self
@@ -236,6 +247,7 @@ impl Member {
         }
         self.record.term = ask.term;
         self.heard = now;
+        self.agreed = ask.agrees;
         Ok(())
     }
 
@@ -256,7 +268,7 @@ impl Member {
     /// If it is not for the last question, comes from a former manager or for a former reign, or if
     /// a promotion must be refused now.
     pub fn granted(&mut self, grant: &Grant, now: Moment) -> Result<(), LeaseRefusal> {
-        self.hear(Ask { term: grant.term }, now)?;
+        self.hear(Ask { term: grant.term, agrees: false }, now)?;
         if grant.epoch < self.record.epoch {
             let (epoch, current) = (grant.epoch, self.record.epoch);
             return Err(LeaseRefusal::Epoch { epoch, current });
@@ -264,7 +276,8 @@ impl Member {
         let Some((_, since)) = self.asked.filter(|(nonce, _)| *nonce == grant.nonce) else {
             return Err(LeaseRefusal::Nonce);
         };
-        let goes_on = self.lease.as_ref().is_some_and(|lease| lease.epoch == grant.epoch);
+        // What it may have promised was promised to the primary of a reign, and this one is its own.
+        let goes_on = self.record.held == grant.epoch;
         let left = self.bound(now);
         if left > Millis::ZERO && !goes_on {
             return Err(LeaseRefusal::Bound { left });
@@ -272,6 +285,7 @@ impl Member {
         self.asked = None;
         self.round = None;
         self.record.epoch = grant.epoch;
+        self.record.held = grant.epoch;
         self.lease = Some(HeldLease {
             epoch: grant.epoch,
             since,
@@ -294,6 +308,7 @@ impl Member {
     pub fn forget(&mut self) {
         self.give_back(Epoch(0));
         self.record.epoch = Epoch(0);
+        self.record.held = Epoch(0);
     }
 
     /// The question for all voters, if it is time to ask them. Without voters the lease is
@@ -346,7 +361,7 @@ impl Member {
         if extension.epoch < self.record.epoch || holds {
             return Vote::Superseded;
         }
-        if now.since(self.heard) < self.times.silence() {
+        if now.since(self.heard) < self.times.silence() && !self.agreed {
             return Vote::ManagerHeard;
         }
         self.record.epoch = extension.epoch;
@@ -372,7 +387,7 @@ mod tests {
     const TIMES: LeaseTimes = LeaseTimes::new(Millis::from_secs(3));
 
     fn member(at: u64) -> Member {
-        let record = MemberRecord { epoch: Epoch(1), term: 1 };
+        let record = MemberRecord { epoch: Epoch(1), term: 1, held: Epoch(0) };
         Member::new(Address::new("b", 3306), TIMES, record, 0, Moment(at))
     }
 
@@ -381,7 +396,7 @@ mod tests {
     }
 
     fn grant(member: &mut Member, epoch: u64, at: u64) -> Result<(), LeaseRefusal> {
-        let nonce = member.asked(Ask { term: 1 }, Moment(at))?;
+        let nonce = member.asked(Ask { term: 1, agrees: false }, Moment(at))?;
         let grant = Grant { term: 1, epoch: Epoch(epoch), nonce, voters: Voters::default() };
         member.granted(&grant, Moment(at))
     }
@@ -397,6 +412,16 @@ mod tests {
     }
 
     #[test]
+    fn a_voter_says_yes_to_a_primary_that_only_the_manager_cannot_reach() {
+        let mut member = member(0);
+        member.hear(Ask { term: 1, agrees: true }, Moment(9000)).unwrap();
+        assert_eq!(member.vote(&extension(), Moment(9001)), Vote::Yes);
+        assert!(matches!(grant(&mut member, 2, 9500), Err(LeaseRefusal::Bound { .. })));
+        // It has changed its mind.
+        assert_eq!(member.vote(&extension(), Moment(9600)), Vote::ManagerHeard);
+    }
+
+    #[test]
     fn a_voter_that_was_restarted_counts_as_bound_because_it_may_have_said_yes() {
         let mut member = member(0);
         assert!(matches!(grant(&mut member, 2, 2_900), Err(LeaseRefusal::Bound { .. })));
@@ -406,8 +431,8 @@ mod tests {
     #[test]
     fn a_grant_for_an_earlier_question_is_refused() {
         let mut member = member(0);
-        let first = member.asked(Ask { term: 1 }, Moment(5000)).unwrap();
-        member.asked(Ask { term: 1 }, Moment(6000)).unwrap();
+        let first = member.asked(Ask { term: 1, agrees: false }, Moment(5000)).unwrap();
+        member.asked(Ask { term: 1, agrees: false }, Moment(6000)).unwrap();
         let late = Grant { term: 1, epoch: Epoch(1), nonce: first, voters: Voters::default() };
         assert_eq!(member.granted(&late, Moment(6001)), Err(LeaseRefusal::Nonce));
         assert_eq!(member.hold(Moment(6001)), Hold::Without);
@@ -419,7 +444,7 @@ mod tests {
         assert!(grant(&mut member, 3, 5000).is_ok());
         let error = grant(&mut member, 2, 5001).unwrap_err();
         assert_eq!(error, LeaseRefusal::Epoch { epoch: Epoch(2), current: Epoch(3) });
-        let error = member.hear(Ask { term: 0 }, Moment(5002)).unwrap_err();
+        let error = member.hear(Ask { term: 0, agrees: false }, Moment(5002)).unwrap_err();
         assert_eq!(error, LeaseRefusal::Term { term: 0, current: 1 });
     }
 
@@ -427,11 +452,15 @@ mod tests {
     fn without_renewal_the_server_is_closed_at_60_percent_and_killed_at_85() {
         let mut member = member(0);
         grant(&mut member, 1, 4000).unwrap();
+        let kept = member.record();
         let hold = |at: u64| member.hold(Moment(4000 + at));
         assert_eq!((hold(1799), hold(1800)), (Hold::Good, Hold::Close));
         assert_eq!((hold(2549), hold(2550)), (Hold::Close, Hold::Kill));
         // The first lease of a reign cannot be lengthened.
         assert_eq!(member.extension(Moment(5500)), None);
         assert_eq!(member.hold(Moment(6000)), Hold::Close);
+        // After a restart its own reign goes on at once.
+        let mut again = Member::new(Address::new("b", 3306), TIMES, kept, 0, Moment(9000));
+        assert!(grant(&mut again, 1, 9100).is_ok());
     }
 }

@@ -124,7 +124,78 @@ async fn an_agent_that_crashes_or_hangs_is_no_outage(server: &str) {
     writer.finish(&cluster).await.everyone_has_everything();
 }
 
+/// Only the path between the manager and the primary's host is broken: the replicas hear from the
+/// primary, the manager says so to the other agents, and they let it go on.
+async fn a_broken_path_between_manager_and_primary_is_no_outage(server: &str) {
+    let Some((net, cluster, agents, mut manager)) = three_hosts(server).await else { return };
+    let writer = Writer::start(&cluster).await;
+    writer.goes_on(50).await;
+    net.cut_between(MANAGER, 0);
+    tokio::time::sleep(SEVERAL_LEASES).await;
+    writer.goes_on(50).await;
+    let log = agents.log("s1");
+    assert!(!log.contains("closed to writes") && log.contains("gave it more time"), "{log}");
+    manager.has_done_nothing().await;
+    net.mend_between(MANAGER, 0);
+    manager.is_ready().await;
+    in_force(&manager).await;
+    assert!(!agents.log("s1").contains("closed to writes"), "{}", agents.log("s1"));
+    writer.finish(&cluster).await.everyone_has_everything();
+}
+
+/// The role moves with the lease, twice.
+async fn a_switchover_moves_the_lease(server: &str) {
+    let Some((_net, cluster, agents, mut manager)) = three_hosts(server).await else { return };
+    let writer = Writer::start(&cluster).await;
+    for to in ["s2", "s3"] {
+        manager.switchover(Some(cluster.address(to))).await;
+        writer.goes_on_at(&cluster, to).await;
+        in_force(&manager).await;
+        manager.is_ready().await;
+        assert_eq!(cluster.writable().await, [to]);
+    }
+    for server in ["s1", "s2", "s3"] {
+        let log = agents.log(server);
+        assert!(!log.contains("killed:") && !log.contains("killed by the guard"), "{log}");
+    }
+    writer.finish(&cluster).await.everyone_has_everything();
+}
+
+/// An agent that is stopped in order leaves its server as it is, and takes it up again.
+async fn an_agent_that_is_restarted_in_order_is_no_outage(server: &str) {
+    let Some((_net, cluster, mut agents, manager)) = three_hosts(server).await else { return };
+    let writer = Writer::start(&cluster).await;
+    writer.goes_on(50).await;
+    agents.stop("s1").await;
+    writer.goes_on(50).await;
+    agents.start_one(PROGRAM, &cluster, "s1").await;
+    in_force(&manager).await;
+    writer.goes_on(50).await;
+    assert!(!agents.log("s1").contains("closed to writes"), "{}", agents.log("s1"));
+    manager.has_done_nothing().await;
+    writer.finish(&cluster).await.everyone_has_everything();
+}
+
+/// A primary that is started again while its manager is away stays read-only, whatever its option
+/// file says, until somebody has said that it is the primary.
+async fn a_server_that_is_restarted_stays_closed_until_it_is_told_its_place(server: &str) {
+    let Some((net, cluster, agents, mut manager)) = three_hosts(server).await else { return };
+    manager.kill9();
+    cluster.kill("s1").await;
+    cluster.start("s1").await;
+    eventually(LONG, "it is closed", async || !cluster.is_writable("s1").await).await;
+    assert!(cluster.writable().await.is_empty(), "{}", agents.log("s1"));
+    let mut manager = Manager::spawn_in(PROGRAM, &cluster, &net.host(MANAGER).namespace);
+    manager.is_ready().await;
+    eventually(LONG, "one server accepts writes", async || cluster.writable().await.len() == 1)
+        .await;
+}
+
 on_each_server!(
+    a_broken_path_between_manager_and_primary_is_no_outage,
+    a_switchover_moves_the_lease,
+    an_agent_that_is_restarted_in_order_is_no_outage,
+    a_server_that_is_restarted_stays_closed_until_it_is_told_its_place,
     a_killed_primary_on_another_host_is_replaced,
     a_frozen_primary_on_another_host_is_killed_and_replaced,
     a_primary_cut_from_everybody_is_closed_before_another_is_promoted,

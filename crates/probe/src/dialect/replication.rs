@@ -70,6 +70,13 @@ impl Dialect {
         self.on_channel("START", threads.clause(), channel)
     }
 
+    /// MariaDB: a semi-sync receiver that stops connects to its source once more, to end its dump
+    /// thread there, and waits so many seconds for it (preset 5). The variable that says how many,
+    /// or `None` where nothing like it happens.
+    pub fn farewell_timeout(self) -> Option<&'static str> {
+        self.is_mariadb().then_some("rpl_semi_sync_slave_kill_conn_timeout")
+    }
+
     /// Forgets the source of one channel and drops its relay logs. Both threads must be stopped.
     pub fn reset_replica_all(self, channel: &str) -> String {
         self.on_channel("RESET", " ALL", channel)
