@@ -105,7 +105,7 @@ impl HostAccess for SshHost {
 
     async fn capability(&self, limit: Duration) -> Result<Capability, HostError> {
         let read_files = self.may_read(limit).await?;
-        let report = self.report(true, limit).await?;
+        let report = self.report(true, false, limit).await?;
         let looked = self.judge(&report);
         let kill = self.may_kill(&report, &looked, limit).await;
         let watch = match looked {

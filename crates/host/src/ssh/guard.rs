@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long a new session may take to stand.
 const STAND: Duration = Duration::from_secs(15);
 /// How long the far side may take to end: it also sees a mask to its end.
-const END: Duration = Duration::from_secs(10);
+const END: Duration = Duration::from_secs(5);
 /// It says something every second or two; one that is silent for so long is lost.
 const SILENCE: Duration = Duration::from_secs(30);
 /// No line is longer.

@@ -22,7 +22,7 @@ const MASK_PATIENCE: Duration = Duration::from_millis(200);
 /// How long the search for the unit may take.
 const UNIT_LIMIT: Duration = Duration::from_secs(1);
 /// How long an unmasking may take.
-const RELEASE_LIMIT: Duration = Duration::from_secs(15);
+const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 /// The same where it is not known that anything was masked.
 const RELEASE_IN_CASE: Duration = Duration::from_secs(3);
 
@@ -160,7 +160,7 @@ impl SshHost {
         let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
             return Err(self.too_late("waiting for an earlier kill", limit));
         };
-        let report = self.report(true, limit).await?;
+        let report = self.report(true, true, limit).await?;
         let looked = self.judge(&report);
         let word = match &looked {
             Ok(Looked::Runs(word)) => Some(word),
@@ -373,9 +373,9 @@ impl SshHost {
                 known.keep_down.by = None;
                 Ok(())
             }
-            // A host that an earlier manager may have been at, and that is away now: its guards
+            // Only an earlier manager may have been at a host that is not reached now: its guards
             // end by themselves, and what is masked is so until the next boot at most.
-            Err(error) if !held && error.is_passing() => {
+            Err(error) if !held && !matches!(error, HostError::StillMasked { .. }) => {
                 tracing::debug!(%error, "nothing was released");
                 Ok(())
             }
@@ -393,7 +393,7 @@ impl SshHost {
             Some(by) => by,
             // Whoever masked it may have used sudo.
             None => {
-                let report = self.report(true, limit).await?;
+                let report = self.report(true, false, limit).await?;
                 self.rights(&report, None).unwrap_or(By::Login)
             }
         };

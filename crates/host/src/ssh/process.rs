@@ -42,9 +42,10 @@ const LOOK: &str = "LC_ALL=C; export LC_ALL; ok=; \
             if sudo -n true >/dev/null 2>&1; then echo \"sudo yes\"; else echo \"sudo no\"; fi; \
         fi; fi; exit 0";
 
-/// How long what sudo said counts: each attempt stands in somebody's log, and refused ones are
-/// often mailed.
-const SUDO_COUNTS: Duration = Duration::from_secs(600);
+/// How long a yes and a no of sudo count: each attempt stands in somebody's log, and refused ones
+/// are often mailed.
+const SUDO_YES: Duration = Duration::from_secs(600);
+const SUDO_NO: Duration = Duration::from_secs(6 * 3600);
 
 /// A process by its pid and start time (clock ticks since boot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,18 +180,30 @@ impl Word {
 impl SshHost {
     /// The process as it is now; an exit is said of one that was seen before.
     pub(super) async fn look(&self, limit: Duration) -> Result<ProcessState, HostError> {
-        let report = self.report(false, limit).await?;
+        let report = self.report(false, false, limit).await?;
         match self.judge(&report)? {
             Looked::Runs(word) => Ok(word.process()),
             Looked::Ended => Ok(ProcessState::Exited { clean: self.was_clean(limit).await }),
         }
     }
 
-    /// What the far side says of the process, and if `able` of what may be done to it.
-    pub(super) async fn report(&self, able: bool, limit: Duration) -> Result<Report, HostError> {
+    /// What the far side says of the process, and if `able` of what may be done to it; it is
+    /// `needed` if it is about to be done.
+    pub(super) async fn report(
+        &self,
+        able: bool,
+        needed: bool,
+        limit: Duration,
+    ) -> Result<Report, HostError> {
         let (before, sudo, unit) = {
             let known = self.known();
-            let sudo = known.sudo.filter(|(_, since)| since.elapsed() < SUDO_COUNTS);
+            let counts = |yes| match (yes, needed) {
+                (true, _) => SUDO_YES,
+                (false, false) => SUDO_NO,
+                // Now that it matters somebody may have mended it.
+                (false, true) => Duration::ZERO,
+            };
+            let sudo = known.sudo.filter(|(yes, since)| since.elapsed() < counts(*yes));
             (known.current, sudo, known.unit_name().is_some())
         };
         let pid = before.map(|seen| OsString::from(seen.pid.to_string())).unwrap_or_default();
