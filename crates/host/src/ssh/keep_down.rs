@@ -134,7 +134,7 @@ impl SshHost {
             return;
         }
         let pid = OsString::from(word.pid.to_string());
-        let remote = quote::command(scripts::UNIT, &[&pid]);
+        let remote = quote::command(scripts::UNIT, &[&pid, OsStr::new("/proc")]);
         let Ok(answer) = self.client.run("looking for its unit", &remote, limit).await else {
             return;
         };

@@ -10,17 +10,17 @@ pub(super) const RUN: &str = "s=$2; case \"$1\" in \
     sudo) shift 2; exec sudo -n -- sh -c \"$s\" sh \"$@\";; \
     *) shift 2; exec sh -c \"$s\" sh \"$@\";; esac";
 
-/// The unit whose main process is process `$1` or its wrapper. A service that merely has the
+/// The unit whose main process is process `$1` or its wrapper; `$2` is `/proc`. A service that merely has the
 /// server somewhere below it, or a user's own, is not one.
 pub(super) const UNIT: &str = "LC_ALL=C; export LC_ALL; u=; \
     while IFS=: read -r a b c; do case \"$b\" in \"\"|name=systemd) ;; *) continue;; esac; \
         case \"$c\" in */user@*) ;; *.service) u=${c##*/};; \
             *.service/*) u=${c%%.service/*}.service; u=${u##*/};; esac; \
-    done <\"/proc/$1/cgroup\"; [ -n \"$u\" ] || exit 0; \
+    done <\"$2/$1/cgroup\"; [ -n \"$u\" ] || exit 0; \
     m=$(systemctl show -p MainPID -- \"$u\" 2>/dev/null) || exit 0; m=${m#MainPID=}; \
     [ \"$m\" = \"$1\" ] && echo \"unit $u\" && exit 0; \
-    read -r l <\"/proc/$1/stat\" || exit 0; set -- ${l##*\") \"}; \
-    read -r c <\"/proc/$2/comm\" || exit 0; case \"$c\" in \
+    p=$2; read -r l <\"$p/$1/stat\" || exit 0; set -- ${l##*\") \"}; \
+    read -r c <\"$p/$2/comm\" || exit 0; case \"$c\" in \
         mysqld_safe|mariadbd-safe) [ \"$m\" = \"$2\" ] && echo \"unit $u\";; esac; exit 0";
 
 /// Kills and keeps down until its standard input ends. `$1` is the data directory, `$2` and `$3`
@@ -116,3 +116,47 @@ pub(super) const RELEASE: &str = concat!(
     if e=$(systemctl --no-ask-password unmask --runtime -- \"$u\" 2>&1); \
         then rm -f \"/run/$t\"; echo released; else echo \"unit $u\"; echo still $e; fi; exit 0"
 );
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// The unit of process 812, whose main process systemd calls `main`.
+    #[expect(clippy::disallowed_methods, reason = "a shell that reads three files ends")]
+    fn unit(cgroup: &str, main: u32, wrapper: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (pid, comm) in [("812", "mariadbd"), ("7", wrapper)] {
+            fs::create_dir(at(pid)).unwrap();
+            fs::write(at(pid).join("comm"), format!("{comm}\n")).unwrap();
+        }
+        fs::write(at("812/stat"), "812 (maria) db) S 7 812 812 0 -1\n").unwrap();
+        fs::write(at("812/cgroup"), cgroup).unwrap();
+        fs::write(at("systemctl"), format!("#!/bin/sh\necho MainPID={main}\n")).unwrap();
+        fs::set_permissions(at("systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", UNIT, "sh", "812"]).arg(folder.path()).env("PATH", path);
+        let output = shell.output().unwrap();
+        assert_eq!(output.stderr, b"");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn the_unit_is_the_one_whose_main_process_it_is_or_its_wrapper() {
+        let service = "9:name=systemd:/\n8:pids:/x.service\n0::/system.slice/mariadb.service\n";
+        assert_eq!(unit(service, 812, "systemd"), "unit mariadb.service\n");
+        assert_eq!(unit(service, 7, "mysqld_safe"), "unit mariadb.service\n");
+        assert_eq!(unit(service, 7, "runner"), "");
+        assert_eq!(unit(service, 99, "mysqld_safe"), "");
+        let template = "0::/system.slice/system-mysqld.slice/mysqld@a.service/sub\n";
+        assert_eq!(unit(template, 812, "systemd"), "unit mysqld@a.service\n");
+        let users = "0::/user.slice/user-7.slice/user@7.service/app.slice/db.service\n";
+        assert_eq!(unit(users, 812, "systemd"), "");
+        assert_eq!(unit("0::/user.slice/session-1.scope\n", 812, "systemd"), "");
+    }
+}
