@@ -77,7 +77,6 @@ impl Sshds {
         self.folder.path().join(name).display().to_string()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "blocking is meant; it only makes a key")]
     fn make_key(&self, name: &str) {
         let made = Command::new("/usr/bin/ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-f", &self.at(name)])
