@@ -26,7 +26,7 @@ use tokio::io::AsyncWrite;
 
 use self::client::Client;
 pub use self::failure::SshFailure;
-use self::keep_down::KeepDown;
+use self::keep_down::{By, KeepDown};
 use self::process::{Looked, Seen};
 use crate::{Ability, Capability, FileEntry, HostAccess, HostError, Killed, ServerIdentity, Way};
 
@@ -62,6 +62,8 @@ struct Known {
     unit_of: Option<Seen>,
     /// Whether `sudo -n` worked, and when that was tried.
     sudo: Option<(bool, Instant)>,
+    /// By whose rights it could be killed when it was last seen to run.
+    rights: Option<By>,
     keep_down: KeepDown,
 }
 

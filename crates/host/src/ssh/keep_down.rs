@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
 use super::guard::{Guard, Heard, Order};
-use super::process::{Looked, Report, Word};
+use super::process::{Looked, Report, Seen, Word};
 use super::{SshHost, quote, scripts};
 use crate::{Ability, HostError, Killed, RestartsPrevented, UnitMask};
 
@@ -123,7 +123,10 @@ impl SshHost {
         };
         self.find_unit(word, limit.min(UNIT_LIMIT)).await;
         match self.rights(report, Some(word)) {
-            Ok(_) => Ability::Yes,
+            Ok(by) => {
+                self.known().rights = Some(by);
+                Ability::Yes
+            }
             Err(reason) => Ability::No(reason),
         }
     }
@@ -172,13 +175,24 @@ impl SshHost {
         if self.server.data_dir.is_none() {
             return Err(self.unseen("the server's data directory is not known".to_owned()));
         }
-        let by = self.rights(&report, word).map_err(|reason| self.not_permitted(reason))?;
+        let by = match (self.rights(&report, word), self.known().rights) {
+            (Ok(by), _) => by,
+            // What was allowed to kill it while it ran may keep it down now that it is gone.
+            (Err(_), Some(by)) if matches!(looked, Ok(Looked::Ended)) => by,
+            (Err(reason), _) => return Err(self.not_permitted(reason)),
+        };
+        let seen = match &looked {
+            Ok(Looked::Runs(word)) => Some(word.seen()),
+            Ok(Looked::Ended) => self.known().current,
+            Err(_) => None,
+        };
         if let Some(word) = word.filter(|word| word.seen().started.is_none()) {
             let reason = format!("/proc there does not show process {}", word.pid);
             return Err(self.not_permitted(reason));
         }
+        self.known().rights = Some(by);
         let unit = self.known().unit_name();
-        let heard = self.raise(word, by, unit.clone(), deadline, limit);
+        let heard = self.raise(seen, by, unit.clone(), deadline, limit);
         let course = self.follow(heard, word, unit.is_some(), deadline, limit).await?;
         let was = match word {
             Some(word) => word.process(),
@@ -214,7 +228,7 @@ impl SshHost {
     /// Begins to keep it down; a guard that holds already goes on until this one is up.
     fn raise(
         &self,
-        word: Option<&Word>,
+        seen: Option<Seen>,
         by: By,
         unit: Option<String>,
         deadline: Instant,
@@ -222,7 +236,6 @@ impl SshHost {
     ) -> UnboundedReceiver<Heard> {
         let data_dir = self.server.data_dir.as_deref().map(|path| self.path(path));
         let data_dir = data_dir.unwrap_or_default();
-        let seen = word.map(Word::seen);
         let pid = seen.map(|seen| seen.pid.to_string()).unwrap_or_default();
         let started = seen.and_then(|seen| seen.started).map(|t| t.to_string()).unwrap_or_default();
         let tag = format!("{}{}", scripts::GUARD_TAG, self.number());
@@ -253,7 +266,7 @@ impl SshHost {
             deadline,
             limit,
             prevented: known.keep_down.prevented.clone(),
-            searches: word.is_none() && known.keep_down.guards.is_empty(),
+            searches: seen.is_none() && known.keep_down.guards.is_empty(),
         });
         known.keep_down.guards.push(guard);
         known.keep_down.by = Some(by);

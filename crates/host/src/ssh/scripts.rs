@@ -95,7 +95,9 @@ pub(super) const GUARD: &str = concat!(
             then echo \"wrapper $q $c\"; else echo \"spared $q $e\"; fi;; esac; \
         e=$(kill -9 \"$2\" 2>&1) || { live \"$2\" \"$3\" && { echo refused $e; end; }; }; fi; \
     ( while live \"$2\" \"$3\"; do kill -0 \"$m\" 2>/dev/null || exit; \
-        [ \"$z\" = \"$h\" ] || { h=$z; echo \"state $z\"; }; nap; done; echo gone ) & v=$!; fi; ",
+        [ \"$z\" = \"$h\" ] || { h=$z; echo \"state $z\"; }; nap; done; \
+        y=0; round; while [ $n != 0 ] && kill -0 \"$m\" 2>/dev/null; do nap; round; done; \
+        echo gone ) & v=$!; fi; ",
     "cat >/dev/null; end"
 );
 

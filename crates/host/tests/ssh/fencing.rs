@@ -380,4 +380,8 @@ async fn the_login_of_the_servers_own_user_is_enough() {
     let killed = host.kill_and_keep_down(LIMIT).await.unwrap();
     assert_eq!(killed.pid, Some(server.id()));
     server.wait().unwrap();
+    // One that is gone already is kept down all the same.
+    host.release().await.unwrap();
+    assert_eq!(host.kill_and_keep_down(LIMIT).await.unwrap().pid, None);
+    host.release().await.unwrap();
 }
