@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use primacy_plan::lease::{Ask, Extension, Grant, HeldLease, Hold, LeaseRefusal};
-use primacy_types::{Address, ContactFailure, Epoch, Millis, ProcessState};
+use primacy_types::{Address, ContactFailure, Epoch, Millis, ProcessState, VirtualAddress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -223,6 +223,13 @@ pub struct StandingOrder {
     pub standing: Standing,
     /// Where the agents of the cluster's servers are.
     pub agents: BTreeMap<Address, Address>,
+    /// Addresses that the primary's host holds, and no other.
+    #[serde(default)]
+    pub vips: Vec<VirtualAddress>,
+    /// A host of the cluster held them before: one that still answers for them is the former
+    /// primary's, whose lease has run out, so they are taken over.
+    #[serde(default)]
+    pub take_over: bool,
 }
 
 /// A lease is given.
@@ -257,6 +264,12 @@ pub struct LeaseState {
     pub writable: Option<bool>,
     /// The process of the server, as the agent saw last.
     pub process: Option<ProcessState>,
+    /// The virtual addresses that this host holds.
+    #[serde(default)]
+    pub vips: Vec<VirtualAddress>,
+    /// Why those that it should hold are not held.
+    #[serde(default)]
+    pub vip_problem: Option<String>,
 }
 
 /// An agent asks another to let it go on without a manager.

@@ -117,6 +117,7 @@ async fn close(served: &Served, why: &str) {
     if is_closed(served) {
         return;
     }
+    crate::addresses::give_up_all(served).await;
     let process = served.current_process();
     let (epoch, was_writable) = {
         let state = served.state();

@@ -5,6 +5,7 @@
 //! Two processes: the [`guard`](guard()) and under it the worker ([`work`]). Nothing that is asked
 //! over the wire names a program or carries SQL.
 
+mod addresses;
 mod clock;
 mod enforce;
 mod error;

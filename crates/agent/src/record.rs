@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use primacy_plan::lease::MemberRecord;
-use primacy_types::Address;
+use primacy_types::{Address, VirtualAddress};
 use serde::{Deserialize, Serialize};
 
 use crate::AgentStartError;
@@ -16,6 +16,9 @@ use crate::AgentStartError;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServerRecord {
     pub(crate) member: MemberRecord,
+    /// Addresses that this host may hold, so that one that was restarted knows what to give up.
+    #[serde(default)]
+    pub(crate) vips: Vec<VirtualAddress>,
     /// Boot, pid and start time of its process when it was last seen.
     pub(crate) process: Option<(String, u32, u64)>,
 }
@@ -93,6 +96,7 @@ mod tests {
         let server = Address::new("db1", 3306);
         let record = ServerRecord {
             member: MemberRecord { epoch: Epoch(7), term: 9, held: Epoch(7) },
+            vips: vec!["10.0.0.100".parse().unwrap()],
             process: Some(("boot".to_owned(), 12, 34)),
         };
         RecordFile::open(folder.path()).unwrap().keep(&server, &record).unwrap();

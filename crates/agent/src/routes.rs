@@ -248,6 +248,10 @@ async fn open(State(agent): State<Shared>, Json(order): Json<Opened>) -> Answer<
     served.may_open(order.epoch)?;
     let server = |error: primacy_wire::WireError| Fault::new(FaultKind::Server, error.to_string());
     served.sql.open(limit(order.limit)).await.map_err(server)?;
+    if let Some(facts) = served.state().facts.as_mut() {
+        facts.read_only = false;
+        facts.super_read_only = facts.super_read_only.map(|_| false);
+    }
     tracing::info!(server = %served.server, epoch = %order.epoch, "it accepts writes");
     Ok(Json(()))
 }
@@ -268,6 +272,9 @@ impl Served {
         }
         state.cluster = Some(order.cluster.clone());
         state.agents.clone_from(&order.agents);
+        state.take_over = order.take_over;
+        // What is held of those that are not wanted any more is given up by whoever holds it.
+        state.vips.clone_from(&order.vips);
         match order.standing {
             Standing::Primary => state.member.asked(order.ask, now),
             Standing::Other => {

@@ -1,6 +1,6 @@
 //! One server of this host: its process, its lease, and whether it may accept writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use primacy_agent_api::{Fault, FaultKind, LeaseState, Watched};
 use primacy_host::{HostAccess, HostError, LocalHost, ServerIdentity};
 use primacy_plan::lease::{HeldLease, Hold, LeaseRefusal, LeaseTimes, Member};
-use primacy_types::{Address, ProcessState, ServerFacts};
+use primacy_types::{Address, ProcessState, ServerFacts, VirtualAddress};
 use tokio::sync::watch;
 
 use crate::logs::Logs;
@@ -49,6 +49,12 @@ pub(crate) struct State {
     pub(crate) process: Option<ProcessState>,
     pub(crate) guarded: bool,
     pub(crate) cluster: Option<String>,
+    /// Addresses that the primary's host holds.
+    pub(crate) vips: Vec<VirtualAddress>,
+    pub(crate) take_over: bool,
+    /// Those that this host holds now, and why not all of them.
+    pub(crate) held: BTreeSet<VirtualAddress>,
+    pub(crate) vip_problem: Option<String>,
     pub(crate) agents: BTreeMap<Address, Address>,
     /// The process that ran when the agent was started, if it is the one that ran before: it is
     /// not closed before a manager had time to say what it is.
@@ -92,6 +98,10 @@ impl Served {
             process: None,
             guarded: false,
             cluster: None,
+            vips: known.vips,
+            take_over: false,
+            held: BTreeSet::new(),
+            vip_problem: None,
             agents: BTreeMap::new(),
             spared,
             closed: None,
@@ -125,6 +135,7 @@ impl Served {
             let process = host.map(|(pid, started)| (self.boot.clone(), pid, started));
             ServerRecord {
                 member: state.member.record(),
+                vips: state.vips.clone(),
                 process: process.or(state.spared.clone()),
             }
         };
@@ -155,6 +166,8 @@ impl Served {
                 .filter(|_| state.silent.is_none())
                 .map(ServerFacts::writable),
             process: state.process,
+            vips: state.held.iter().cloned().collect(),
+            vip_problem: state.vip_problem.clone(),
         }
     }
 

@@ -63,6 +63,7 @@ pub async fn work(
         let (looks, watches) = (Arc::clone(&served), Arc::clone(&served));
         tasks.spawn(async move { looks.look_after().await });
         tasks.spawn(async move { watches.watch_exits().await });
+        tasks.spawn(crate::addresses::hold(Arc::clone(&served)));
         tasks.spawn(enforce(served, Arc::clone(&others), guard.clone()));
     }
     tasks.spawn(renew(Arc::clone(&agent.credentials)));

@@ -222,6 +222,24 @@ impl<'t> ClusterReader<'t> {
         }
     }
 
+    /// An address may only be held under a lease.
+    fn check_vips(&self, at: &Lookup<'_>, servers: &[Listed], problems: &mut Problems<'_>) {
+        let Some((found, _)) = at.found("vip") else { return };
+        let bare = servers.iter().find(|s| {
+            s.policy.promotion != Promotion::Never && s.policy.host_access != HostAccessKind::Agent
+        });
+        if let Some(bare) = bare {
+            problems.add(
+                &found.key_span,
+                format!(
+                    "{} may be promoted and has no agent that could hold the address",
+                    bare.address
+                ),
+                "write host_access = \"agent\", or promotion = \"never\" for that server",
+            );
+        }
+    }
+
     fn cluster(&self, servers: Vec<Listed>, problems: &mut Problems<'_>) -> Option<ClusterConfig> {
         let at = Lookup { section: Section::named("cluster.*"), own: self.own(), defaults: None };
         let kind = at.word("kind").unwrap_or(ClusterKind::Replication);
@@ -236,6 +254,7 @@ impl<'t> ClusterReader<'t> {
         let mut policy: Policy = read_policy(&self.section("cluster.*.policy"), timing);
         let order = servers.iter().map(|s| s.address.clone()).collect();
         self.check_agents(&servers, problems);
+        self.check_vips(&at, &servers, problems);
         policy.servers = servers.into_iter().map(|s| (s.address, s.policy)).collect();
         let mut account = |role: &str| {
             let at = self.section(&format!("cluster.*.accounts.{role}"));
@@ -268,6 +287,10 @@ impl<'t> ClusterReader<'t> {
             tls: tls?,
             ssh: read_ssh(&at),
             host_access: self.host_access(),
+            vips: match at.value("vip") {
+                Some(Value::VirtualAddresses(vips)) => vips,
+                _ => Vec::new(),
+            },
         })
     }
 }

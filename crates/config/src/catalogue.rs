@@ -213,6 +213,15 @@ const CLUSTER: &[Key] = &[
         "What holds for servers that do not write `host_access` themselves.",
     ),
     key(
+        "vip",
+        Kind::VirtualAddresses,
+        Unset("none"),
+        "Virtual addresses that follow the primary: its agent takes them while it holds the lease, \
+         and drops them before the server is closed. Without a prefix it is a host address (/32, \
+         /128); without an interface it goes where the host has an address in the same network. \
+         Every server that may be promoted needs an agent.",
+    ),
+    key(
         "ssh_user",
         Kind::SshUser,
         Unset("as ssh's own configuration says"),

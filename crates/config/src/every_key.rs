@@ -53,7 +53,7 @@ fn file_with(section: &Section, key: &Key) -> String {
     let policy =
         if key.name == "semi_sync_without_acker" { "semi_sync_wait_count = 1" } else { "" };
     let certificates = match key.name {
-        "certificate" | "key" | "authority" => {
+        "certificate" | "key" | "authority" | "vip" | "host_access" => {
             "certificate = \"c\"\nkey = \"k\"\nauthority = \"a\""
         }
         _ => "",
@@ -63,7 +63,8 @@ fn file_with(section: &Section, key: &Key) -> String {
     put("agent.server[]", "address = \"db3:3306\"");
     put("agent.account", account);
     put("agent.tls", if section.path == "agent.tls" { tls } else { "" });
-    put("cluster.*", "servers = [\"db1:3306\", \"db2:3306\"]");
+    let access = if key.name == "vip" { "\nhost_access = \"agent\"" } else { "" };
+    put("cluster.*", &format!("servers = [\"db1:3306\", \"db2:3306\"]{access}"));
     put("cluster.*.server[]", "address = \"db3:3306\"");
     put("cluster.*.accounts.manager", account);
     put("cluster.*.accounts.replication", account);

@@ -190,9 +190,11 @@ pub(crate) fn read_ssh(at: &Lookup<'_>) -> SshSettings {
 pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
     let ssh = &cluster.ssh;
     let options = Some(ssh.options.clone()).filter(|options| !options.is_empty());
+    let vips = Some(cluster.vips.clone()).filter(|vips| !vips.is_empty());
     vec![
         ("kind", word(cluster.kind)),
         ("host_access", word(cluster.host_access)),
+        ("vip", vips.map(Value::VirtualAddresses)),
         ("ssh_user", ssh.user.clone().map(Value::SshUser)),
         ("ssh_port", ssh.port.map(|port| Value::Integer(port.into()))),
         ("ssh_options", options.map(Value::SshOptions)),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use primacy_types::{Address, HostAccessKind, Millis, Policy, SshSettings};
+use primacy_types::{Address, HostAccessKind, Millis, Policy, SshSettings, VirtualAddress};
 use serde::{Deserialize, Serialize};
 
 /// A whole configuration file.
@@ -84,6 +84,8 @@ pub struct ClusterConfig {
     pub name: ClusterName,
     /// What holds its servers together.
     pub kind: ClusterKind,
+    /// Addresses that follow the primary.
+    pub vips: Vec<VirtualAddress>,
     /// How hosts are reached whose server does not say.
     pub host_access: HostAccessKind,
     /// Its servers in the order of the file; none stands here twice.

@@ -58,6 +58,7 @@ pub(crate) enum Kind {
     CredentialName,
     SshUser,
     SshOptions,
+    VirtualAddresses,
 }
 
 /// A name that is recognised only to be refused with an explanation.

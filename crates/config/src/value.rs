@@ -3,7 +3,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use primacy_types::{Address, Millis, OnCleanShutdown, SshOption, SshSettingError, SshUser};
+use primacy_types::{
+    Address, Millis, OnCleanShutdown, SshOption, SshSettingError, SshUser, VirtualAddress,
+    VirtualAddressError,
+};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -28,6 +31,7 @@ pub(crate) enum Value {
     Fingerprint(Fingerprint),
     SshUser(SshUser),
     SshOptions(Vec<SshOption>),
+    VirtualAddresses(Vec<VirtualAddress>),
 }
 
 /// Why a value does not fit, and what would.
@@ -54,11 +58,21 @@ impl Value {
             (Kind::SshOptions, DeValue::Array(items)) => {
                 return read_ssh_options(items.iter(), problems);
             }
+            (Kind::VirtualAddresses, DeValue::Array(items)) => {
+                return read_virtual_addresses(items.iter(), problems);
+            }
             (Kind::Bool, DeValue::Boolean(flag)) => Ok(Self::Bool(*flag)),
             (Kind::Integer { min, max }, DeValue::Integer(number)) => {
                 integer(&number.to_string(), parse_integer(number), min, max)
             }
-            (Kind::Bool | Kind::Integer { .. } | Kind::Addresses | Kind::SshOptions, other)
+            (
+                Kind::Bool
+                | Kind::Integer { .. }
+                | Kind::Addresses
+                | Kind::SshOptions
+                | Kind::VirtualAddresses,
+                other,
+            )
             | (_, other @ (DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_)))
             | (_, other @ (DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_))) => {
                 let found = match key.kind {
@@ -123,9 +137,11 @@ impl Value {
                 misfit(error.to_string(), "write the plain name of a user")
             }),
             // Not written as texts; `read` does not come here with them.
-            Kind::Bool | Kind::Integer { .. } | Kind::Addresses | Kind::SshOptions => {
-                misfit("this is not a text", "write it without quotes")
-            }
+            Kind::Bool
+            | Kind::Integer { .. }
+            | Kind::Addresses
+            | Kind::SshOptions
+            | Kind::VirtualAddresses => misfit("this is not a text", "write it without quotes"),
         }
     }
 
@@ -153,6 +169,10 @@ impl Value {
             Self::SshUser(user) => quote(user.as_str()),
             Self::SshOptions(options) => {
                 let texts: Vec<String> = options.iter().map(|o| quote(o.as_str())).collect();
+                format!("[{}]", texts.join(", "))
+            }
+            Self::VirtualAddresses(addresses) => {
+                let texts: Vec<String> = addresses.iter().map(|a| quote(&a.to_string())).collect();
                 format!("[{}]", texts.join(", "))
             }
         }
@@ -214,6 +234,36 @@ fn read_ssh_options<'v, 'i: 'v>(
         }
     }
     options.map(Value::SshOptions)
+}
+
+fn read_virtual_addresses<'v, 'i: 'v>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let mut addresses = Some(Vec::new());
+    for item in items {
+        let read = match item.get_ref() {
+            DeValue::String(text) => text.parse().map_err(|e: VirtualAddressError| e.to_string()),
+            other => Err(format!("an address is written as a text, not as {}", found(other))),
+        };
+        match read {
+            Ok(address) => {
+                addresses = addresses.map(|mut known: Vec<VirtualAddress>| {
+                    known.push(address);
+                    known
+                });
+            }
+            Err(reason) => {
+                problems.add(
+                    &item.span(),
+                    reason,
+                    "write \"10.0.0.100\" or \"10.0.0.100/24@eth0\"",
+                );
+                addresses = None;
+            }
+        }
+    }
+    addresses.map(Value::VirtualAddresses)
 }
 
 fn parse_integer(number: &toml::de::DeInteger<'_>) -> Option<u64> {
@@ -334,6 +384,9 @@ pub(crate) fn takes(kind: Kind) -> String {
         Kind::CredentialName => "the name of a systemd credential".to_owned(),
         Kind::SshUser => "the name of a user".to_owned(),
         Kind::SshOptions => "a list of options of ssh".to_owned(),
+        Kind::VirtualAddresses => {
+            "a list of virtual addresses, `IP[/PREFIX][@INTERFACE]`".to_owned()
+        }
     }
 }
 
@@ -350,6 +403,7 @@ pub(crate) fn sample(key: &Key) -> String {
         Kind::EnvName => "\"PRIMACY_PASSWORD\"".to_owned(),
         Kind::SshUser => "\"primacy\"".to_owned(),
         Kind::SshOptions => "[\"-oProxyJump=bastion\"]".to_owned(),
+        Kind::VirtualAddresses => "[\"10.0.0.100/32\"]".to_owned(),
         Kind::Integer { min, .. } => min.to_string(),
         _ => format!("\"{}\"", key.name),
     }

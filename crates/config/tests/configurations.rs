@@ -210,6 +210,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     [cluster.main]
     kind = "replication"  # default
     host_access = "auto"  # default
+    # vip: none
     # ssh_user: as ssh's own configuration says
     # ssh_port: as ssh's own configuration says
     # ssh_options: none

@@ -114,7 +114,7 @@ ping_failure = 3
       |
     6 | primary = …
       | ^^^^^^^
-      = known here: `kind`, `servers`, `host_access`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `server`, `accounts`, `tls`, `timing` and `policy`
+      = known here: `kind`, `servers`, `host_access`, `vip`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `server`, `accounts`, `tls`, `timing` and `policy`
 
     primacy.toml:7:1: unknown key `ping_failure` in `cluster.main`
       |

@@ -18,7 +18,8 @@ use primacy_exec::{Clock, Eyes as _};
 use primacy_plan::is_fed_by;
 use primacy_plan::lease::{Ask, Granter, GranterRecord, LeaseRefusal, LeaseTimes};
 use primacy_store::Store;
-use primacy_types::{Address, Epoch, Millis, Moment, Policy, Promotion};
+use primacy_types::{Address, Epoch, Millis, Moment, Policy, Promotion, VirtualAddress};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use crate::ManagerError;
@@ -36,6 +37,7 @@ pub(crate) struct AgentLeases {
     times: LeaseTimes,
     clients: BTreeMap<Address, Arc<AgentClient>>,
     promotable: BTreeSet<Address>,
+    vips: Vec<VirtualAddress>,
     store: Store,
     clock: Clock,
     state: Mutex<State>,
@@ -47,6 +49,16 @@ struct State {
     /// What each agent said last, and when.
     seen: BTreeMap<Address, (Moment, LeaseState)>,
     said: BTreeMap<Address, String>,
+    /// A host of the cluster has held the virtual addresses.
+    vips_were_held: bool,
+}
+
+/// What is kept of the leases.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    granter: GranterRecord,
+    #[serde(default)]
+    vips_were_held: bool,
 }
 
 impl std::fmt::Debug for AgentLeases {
@@ -61,7 +73,7 @@ impl AgentLeases {
         cluster: &str,
         policy: &Policy,
         clients: &BTreeMap<Address, Arc<AgentClient>>,
-        servers: &[Address],
+        (servers, vips): (&[Address], &[VirtualAddress]),
         store: Store,
         clock: Clock,
     ) -> Result<Option<Arc<Self>>, ManagerError> {
@@ -76,16 +88,23 @@ impl AgentLeases {
         let kept = store.leases(cluster)?;
         // Numbers of lists go on from those that an agent may still know, also if ours were lost.
         let fresh = GranterRecord { number: clock.wall().0, reigns: Vec::new() };
-        let record = kept.and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or(fresh);
+        let fresh = Kept { granter: fresh, vips_were_held: false };
+        let kept: Kept = kept.and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or(fresh);
         let times = LeaseTimes::new(policy.timing.lease);
-        let granter = Granter::new(times, record, clock.now());
-        let state =
-            State { granter, term: clock.wall().0, seen: BTreeMap::new(), said: BTreeMap::new() };
+        let granter = Granter::new(times, kept.granter, clock.now());
+        let state = State {
+            granter,
+            term: clock.wall().0,
+            seen: BTreeMap::new(),
+            said: BTreeMap::new(),
+            vips_were_held: kept.vips_were_held,
+        };
         Ok(Some(Arc::new(Self {
             cluster: cluster.to_owned(),
             times,
             clients: clients.clone(),
             promotable,
+            vips: vips.to_vec(),
             store,
             clock,
             state: Mutex::new(state),
@@ -154,7 +173,8 @@ impl AgentLeases {
                     self.keep().await;
                 }
             }
-            self.tell(server, said.err().map(|error| error.to_string()));
+            let problem = said.as_ref().ok().and_then(|said| said.vip_problem.clone());
+            self.tell(server, said.err().map(|error| error.to_string()).or(problem));
         });
         futures_util::future::join_all(asked).await;
         let guarded = self.state().granter.is_guarded(&primary);
@@ -193,12 +213,18 @@ impl AgentLeases {
             return Err(AgentError::Unreached { agent: server.clone(), reason, refused: false });
         };
         let agents = self.clients.iter();
+        let (term, take_over) = {
+            let state = self.state();
+            (state.term, state.vips_were_held)
+        };
         let order = StandingOrder {
             server: server.clone(),
             cluster: self.cluster.clone(),
-            ask: Ask { term: self.state().term, agrees },
+            ask: Ask { term, agrees },
             epoch,
             standing,
+            vips: self.vips.clone(),
+            take_over,
             agents: agents
                 .map(|(server, client)| (server.clone(), client.agent().clone()))
                 .collect(),
@@ -232,9 +258,11 @@ impl AgentLeases {
         let changed = {
             let mut state = self.state();
             let voters = self.voters(&state, primary, now);
+            let first = !said.vips.is_empty() && !state.vips_were_held;
+            state.vips_were_held |= first;
             let granter = &mut state.granter;
             let holds = said.lease.as_ref().filter(|lease| lease.epoch == epoch);
-            let mut changed = false;
+            let mut changed = first;
             if let Some(lease) = holds {
                 changed |= granter.begin(primary, epoch);
                 changed |= granter.confirmed(primary, epoch, lease.voters.number);
@@ -277,7 +305,12 @@ impl AgentLeases {
 
     /// Puts the granter's record on disk; without that nothing more may be granted.
     async fn keep(&self) -> bool {
-        let record = serde_json::to_value(self.state().granter.record()).unwrap_or_default();
+        let record = {
+            let state = self.state();
+            let granter = state.granter.record().clone();
+            let kept = Kept { granter, vips_were_held: state.vips_were_held };
+            serde_json::to_value(kept).unwrap_or_default()
+        };
         let (store, cluster) = (self.store.clone(), self.cluster.clone());
         let kept = tokio::task::spawn_blocking(move || store.set_leases(&cluster, &record)).await;
         match kept {

@@ -120,7 +120,7 @@ pub(crate) fn watch(
         &name,
         &policy,
         &agents,
-        &config.servers,
+        (&config.servers, &config.vips),
         shared.store.clone(),
         shared.clock,
     )? {

@@ -167,6 +167,12 @@ impl Agents {
         self.signal_worker(server, Signal::KILL).await;
     }
 
+    /// Takes an agent's certificate away: a worker that is started from now on cannot run.
+    pub fn take_certificate(&self, cluster: &Cluster, server: &str) {
+        let file = cluster.folder().join(CERTS).join(format!("{server}.crt"));
+        must(fs::remove_file(file), "removing a certificate");
+    }
+
     /// Freezes the worker of an agent with SIGSTOP; its guard goes on.
     pub async fn freeze_worker(&self, server: &str) {
         self.signal_worker(server, Signal::STOP).await;

@@ -101,6 +101,22 @@ impl Net {
         }
     }
 
+    /// Whether a host has this address.
+    #[expect(clippy::disallowed_methods, reason = "a test may wait for ip, which answers at once")]
+    pub fn has_address(&self, i: usize, address: &str) -> bool {
+        let shown = Command::new("ip")
+            .args(["-n", &self.host(i).namespace, "-o", "address", "show", "dev", "eth0"])
+            .output();
+        let text = shown.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+        text.unwrap_or_default().contains(&format!(" {address}/"))
+    }
+
+    /// Gives a host one more address.
+    pub fn add_address(&self, i: usize, address: &str) {
+        let namespace = &self.host(i).namespace;
+        must_ip(&["-n", namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"]);
+    }
+
     /// Pulls the cable of a host out of the switch.
     pub fn cut_off(&self, i: usize) {
         must_ip(&["-n", &self.switch, "link", "set", &port(i), "nomaster"]);

@@ -14,6 +14,7 @@ mod ssh;
 mod time;
 mod transactions;
 mod version;
+pub mod virtual_address;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use fence::FenceRung;
@@ -33,3 +34,4 @@ pub use ssh::{SshOption, SshSettingError, SshSettings, SshUser};
 pub use time::{Millis, Moment, WallClock};
 pub use transactions::TransactionSet;
 pub use version::{Flavor, ServerVersion, VersionError};
+pub use virtual_address::{VirtualAddress, VirtualAddressError};

@@ -8,9 +8,9 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::LinkAddr;
 
-use crate::address::{full_prefix, same_network};
 use crate::netlink::Record;
 use crate::{Mac, VipError, VirtualAddress};
+use primacy_types::virtual_address::{full_prefix, same_network};
 
 /// `ARPHRD_ETHER`: bonds, bridges, VLANs and virtual Ethernets are of this type, too.
 const ETHERNET: u16 = 1;

@@ -23,7 +23,6 @@
 //! ```
 
 mod acquire;
-mod address;
 mod announce;
 pub mod blocking;
 mod duplicate;
@@ -40,11 +39,11 @@ mod turns;
 use std::time::Duration;
 
 pub use acquire::Acquired;
-pub use address::{AddressError, VirtualAddress};
 pub use error::{Claim, VipError};
 pub use frame::Mac;
 pub use interface::{Interface, InterfaceAddress, LinkState};
 pub use look::Held;
+pub use primacy_types::{VirtualAddress, VirtualAddressError};
 pub use release::Released;
 
 use acquire::Others;

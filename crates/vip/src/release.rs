@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
-use crate::address::same_network;
 use crate::netlink::{Netlink, Record};
 use crate::{VipError, VirtualAddress, turns};
+use primacy_types::virtual_address::same_network;
 
 /// What giving an address up found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use primacy_vip::frame::{Arp, Neighbour};
-use primacy_vip::{AddressError, Mac, VirtualAddress};
+use primacy_vip::{Mac, VirtualAddress, VirtualAddressError};
 use proptest::prelude::*;
 
-fn parse(text: &str) -> Result<VirtualAddress, AddressError> {
+fn parse(text: &str) -> Result<VirtualAddress, VirtualAddressError> {
     text.parse()
 }
 

@@ -102,6 +102,7 @@ impl GuardLink {
             host_name: identity.as_ref().and_then(|i| i.host_name.clone()),
             binlog_base: identity.as_ref().and_then(|i| i.binlog_base.clone()),
             kill_at: state.member.deadlines().map(|(_, kill)| kill).filter(|_| !closed),
+            vips: state.vips.clone(),
             may_run: hold == Hold::Good,
             lease: state.member.lease().cloned(),
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use primacy_host::ServerIdentity;
 use primacy_plan::lease::HeldLease;
-use primacy_types::{Address, Moment};
+use primacy_types::{Address, Moment, VirtualAddress};
 use serde::{Deserialize, Serialize};
 
 /// A line may not be longer.
@@ -30,6 +30,9 @@ pub(super) struct GuardedServer {
     pub(super) binlog_base: Option<PathBuf>,
     /// When it must be killed unless this is said again with a later moment.
     pub(super) kill_at: Option<Moment>,
+    /// Addresses that the host must not hold from then on.
+    #[serde(default)]
+    pub(super) vips: Vec<VirtualAddress>,
     /// The lease is good: one that was killed may be started.
     pub(super) may_run: bool,
     pub(super) lease: Option<HeldLease>,

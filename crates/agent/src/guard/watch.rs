@@ -32,6 +32,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// A worker that ran for so long did not end at once.
 const LONG: Duration = Duration::from_millis(500);
 
+/// Limit of giving an address up.
+const GIVE_UP: Duration = Duration::from_millis(300);
+
 /// Limit of a kill.
 const KILL: Duration = Duration::from_secs(5);
 
@@ -197,6 +200,14 @@ impl Guarded {
             .cloned()
             .collect();
         for server in late {
+            for address in server.vips.clone() {
+                let given_up = tokio::task::spawn_blocking(move || {
+                    primacy_vip::blocking::release(&address, GIVE_UP)
+                });
+                if let Ok(Err(error)) = given_up.await {
+                    tracing::error!(%error, "the guard could not give an address up");
+                }
+            }
             let killed = async {
                 let host = LocalHost::expected(&server.identity(), KILL).await?;
                 host.kill_and_keep_down(KILL).await?;

@@ -14,10 +14,31 @@ const MANAGER: usize = 3;
 /// Longer than any lease.
 const SEVERAL_LEASES: Duration = Duration::from_secs(8);
 
+/// The virtual address of tests.
+const VIP: &str = "10.77.0.100";
+
 /// Three hosts with agents, and a manager on a fourth.
 async fn three_hosts(server: &str) -> Option<(Net, Cluster, Agents, Manager)> {
+    three_hosts_with(server, |_, _| ()).await
+}
+
+/// The same, with a virtual address.
+async fn three_hosts_with_vip(server: &str) -> Option<(Net, Cluster, Agents, Manager)> {
+    three_hosts_with(server, |_, cluster| has_vip(cluster)).await
+}
+
+fn has_vip(cluster: &Cluster) {
+    let head = format!("[cluster.{}]\n", cluster.name());
+    cluster.change_config(&head, &format!("{head}vip = [\"{VIP}\"]\n"));
+}
+
+async fn three_hosts_with(
+    server: &str,
+    change: impl FnOnce(&Net, &Cluster),
+) -> Option<(Net, Cluster, Agents, Manager)> {
     let net = Net::new(4)?;
     let cluster = cluster(server).on(&net).semi_sync(1).with_agents().up().await;
+    change(&net, &cluster);
     let agents = Agents::start(PROGRAM, &cluster).await;
     let mut manager = Manager::spawn_in(PROGRAM, &cluster, &net.host(MANAGER).namespace);
     manager.is_ready().await;
@@ -191,7 +212,101 @@ async fn a_server_that_is_restarted_stays_closed_until_it_is_told_its_place(serv
         .await;
 }
 
+/// A server that hangs cannot be made read-only: its agent, cut off with it, kills it in time.
+async fn a_server_that_cannot_be_closed_is_killed_when_its_lease_runs_out(server: &str) {
+    let Some((net, cluster, agents, manager)) = three_hosts(server).await else { return };
+    cluster.freeze("s1").await;
+    net.cut_off(0);
+    eventually(LONG, "the agent kills it", async || !cluster.is_alive("s1")).await;
+    assert!(agents.log("s1").contains("killed"), "{}", agents.log("s1"));
+    manager.has_done(Failover, LONG).await;
+}
+
+/// No worker can be started any more: the guard alone sees to it that the server does not outlive
+/// its lease.
+async fn without_a_worker_the_guard_kills_the_server_when_its_lease_runs_out(server: &str) {
+    let Some((_net, cluster, agents, manager)) = three_hosts(server).await else { return };
+    agents.take_certificate(&cluster, "s1");
+    agents.kill_worker("s1").await;
+    eventually(LONG, "the guard kills it", async || {
+        agents.log("s1").contains("killed by the guard")
+    })
+    .await;
+    assert!(!cluster.is_alive("s1"));
+    let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
+    assert_eq!(cluster.writable().await, [winner]);
+}
+
+/// The hosts that have the virtual address.
+fn holders(net: &Net) -> Vec<usize> {
+    (0..3).filter(|host| net.has_address(*host, VIP)).collect()
+}
+
+async fn is_held_by(net: &Net, host: usize) {
+    eventually(LONG, "only the primary's host has the address", async || holders(net) == [host])
+        .await;
+}
+
+/// The address follows the primary through a failover, a switchover and a host that is cut off, which
+/// gives it up by itself.
+async fn a_virtual_address_is_held_by_the_primary_alone(server: &str) {
+    let Some((net, cluster, agents, manager)) = three_hosts_with_vip(server).await else { return };
+    is_held_by(&net, 0).await;
+    manager.switchover(Some(cluster.address("s2"))).await;
+    is_held_by(&net, 1).await;
+    net.cut_off(1);
+    let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
+    let host = usize::from(winner == "s3") * 2;
+    is_held_by(&net, host).await;
+    assert!(agents.log("s2").contains("given up"), "{}", agents.log("s2"));
+    net.mend(1);
+    eventually(LONG, "only the winner accepts writes", async || {
+        cluster.writable().await == [winner.as_str()]
+    })
+    .await;
+    assert_eq!(holders(&net), [host]);
+}
+
+/// A host that was frozen with its agent and guard still answers for the address: it is taken over,
+/// and given up there when the host thaws.
+async fn a_virtual_address_is_taken_over_from_a_frozen_host(server: &str) {
+    let Some((net, cluster, agents, manager)) = three_hosts_with_vip(server).await else { return };
+    is_held_by(&net, 0).await;
+    // Twice, so that the manager has put on record that it was held.
+    in_force(&manager).await;
+    agents.freeze("s1").await;
+    cluster.freeze("s1").await;
+    let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
+    let host = if winner == "s3" { 2 } else { 1 };
+    eventually(LONG, "the winner's host has the address", async || net.has_address(host, VIP))
+        .await;
+    agents.thaw("s1");
+    if cluster.is_alive("s1") {
+        cluster.thaw("s1").await;
+    }
+    is_held_by(&net, host).await;
+}
+
+/// An address that somebody else has is not taken from him, and it is said.
+async fn a_virtual_address_of_somebody_else_is_left_alone(server: &str) {
+    let prepared = three_hosts_with(server, |net, cluster| {
+        net.add_address(MANAGER, VIP);
+        has_vip(cluster);
+    });
+    let Some((net, cluster, agents, manager)) = prepared.await else { return };
+    eventually(LONG, "the manager says who has it", async || manager.log().contains("MAC address"))
+        .await;
+    assert!(agents.log("s1").contains("an address is not held"), "{}", agents.log("s1"));
+    assert!(holders(&net).is_empty());
+    assert_eq!(cluster.writable().await, ["s1"]);
+}
+
 on_each_server!(
+    a_server_that_cannot_be_closed_is_killed_when_its_lease_runs_out,
+    without_a_worker_the_guard_kills_the_server_when_its_lease_runs_out,
+    a_virtual_address_is_held_by_the_primary_alone,
+    a_virtual_address_is_taken_over_from_a_frozen_host,
+    a_virtual_address_of_somebody_else_is_left_alone,
     a_broken_path_between_manager_and_primary_is_no_outage,
     a_switchover_moves_the_lease,
     an_agent_that_is_restarted_in_order_is_no_outage,

@@ -34,7 +34,7 @@ pub struct VirtualAddress {
 /// Why something is no virtual address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AddressError {
+pub enum VirtualAddressError {
     /// Before the prefix or interface stands no IP address.
     #[error("{0:?} is not IP[/PREFIX][@INTERFACE], as in 10.0.0.100/24@eth0 or fd00::100")]
     NoIp(String),
@@ -72,42 +72,42 @@ pub enum AddressError {
 
 impl VirtualAddress {
     /// An address with its prefix length.
-    pub fn new(ip: IpAddr, prefix: u8) -> Result<Self, AddressError> {
+    pub fn new(ip: IpAddr, prefix: u8) -> Result<Self, VirtualAddressError> {
         let longest = full_prefix(ip);
         if prefix == 0 || prefix > longest {
-            return Err(AddressError::BadPrefix { ip, prefix: prefix.to_string(), longest });
+            return Err(VirtualAddressError::BadPrefix { ip, prefix: prefix.to_string(), longest });
         }
         match not_for_hosts(ip, prefix) {
-            Some(what) => Err(AddressError::NotForHosts { ip, what }),
+            Some(what) => Err(VirtualAddressError::NotForHosts { ip, what }),
             None => Ok(Self { ip, prefix, interface: None, label: None }),
         }
     }
 
     /// The same address on this interface.
-    pub fn on(mut self, interface: impl Into<String>) -> Result<Self, AddressError> {
+    pub fn on(mut self, interface: impl Into<String>) -> Result<Self, VirtualAddressError> {
         let interface = interface.into();
         if !is_interface_name(&interface) {
-            return Err(AddressError::BadInterface(interface));
+            return Err(VirtualAddressError::BadInterface(interface));
         }
         self.interface = Some(interface.into());
         self.checked_label()
     }
 
     /// The same address shown as `INTERFACE:label`.
-    pub fn labelled(mut self, label: impl Into<String>) -> Result<Self, AddressError> {
+    pub fn labelled(mut self, label: impl Into<String>) -> Result<Self, VirtualAddressError> {
         if let IpAddr::V6(ip) = self.ip {
-            return Err(AddressError::LabelOfIpv6(ip));
+            return Err(VirtualAddressError::LabelOfIpv6(ip));
         }
         self.label = Some(label.into().into());
         self.checked_label()
     }
 
-    fn checked_label(self) -> Result<Self, AddressError> {
+    fn checked_label(self) -> Result<Self, VirtualAddressError> {
         let Some(label) = &self.label else { return Ok(self) };
         let interface = self.interface.as_ref().map_or(1, |name| name.len());
         let fits = interface + 1 + label.len() <= LONGEST_NAME;
         if label.is_empty() || !label.bytes().all(|byte| byte.is_ascii_graphic()) || !fits {
-            return Err(AddressError::BadLabel(label.to_string()));
+            return Err(VirtualAddressError::BadLabel(label.to_string()));
         }
         Ok(self)
     }
@@ -133,7 +133,7 @@ impl VirtualAddress {
     }
 
     /// The label as the kernel keeps it; `None` also where it does not fit behind so long a name.
-    pub(crate) fn label_on(&self, interface: &str) -> Option<String> {
+    pub fn label_on(&self, interface: &str) -> Option<String> {
         let label = format!("{interface}:{}", self.label.as_ref()?);
         (label.len() <= LONGEST_NAME).then_some(label)
     }
@@ -153,7 +153,7 @@ impl fmt::Display for VirtualAddress {
 }
 
 impl FromStr for VirtualAddress {
-    type Err = AddressError;
+    type Err = VirtualAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (network, place) = match text.split_once('@') {
@@ -164,7 +164,7 @@ impl FromStr for VirtualAddress {
             Some((ip, prefix)) => (ip, Some(prefix)),
             None => (network, None),
         };
-        let ip: IpAddr = ip.parse().map_err(|_| AddressError::NoIp(text.to_owned()))?;
+        let ip: IpAddr = ip.parse().map_err(|_| VirtualAddressError::NoIp(text.to_owned()))?;
         let longest = full_prefix(ip);
         let length = match prefix {
             None => longest,
@@ -173,7 +173,7 @@ impl FromStr for VirtualAddress {
                 .parse()
                 .ok()
                 .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
-                .ok_or_else(|| AddressError::BadPrefix {
+                .ok_or_else(|| VirtualAddressError::BadPrefix {
                     ip,
                     prefix: digits.to_owned(),
                     longest,
@@ -191,7 +191,7 @@ impl FromStr for VirtualAddress {
 }
 
 impl TryFrom<String> for VirtualAddress {
-    type Error = AddressError;
+    type Error = VirtualAddressError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
@@ -205,7 +205,7 @@ impl From<VirtualAddress> for String {
 }
 
 /// The prefix length that leaves one host.
-pub(crate) const fn full_prefix(ip: IpAddr) -> u8 {
+pub const fn full_prefix(ip: IpAddr) -> u8 {
     match ip {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,
@@ -213,7 +213,7 @@ pub(crate) const fn full_prefix(ip: IpAddr) -> u8 {
 }
 
 /// Whether both addresses are in one network of this prefix length.
-pub(crate) fn same_network(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
+pub fn same_network(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()) & mask4(prefix) == 0,
         (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()) & mask6(prefix) == 0,
