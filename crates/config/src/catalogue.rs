@@ -240,7 +240,9 @@ const CLUSTER: &[Key] = &[
         Kind::SshUser,
         Unset("as ssh's own configuration says"),
         "Who logs in at the hosts of servers with `host_access = \"ssh\"`: a user that may read \
-         the data directory. Logins are by key; Primacy never asks for a password.",
+         the data directory. To fence a server it has to be root, the server's own user, or one \
+         that may use sudo without a password (`sudo -n`). Logins are by key; Primacy never asks \
+         for a password.",
     ),
     key(
         "ssh_port",
@@ -300,7 +302,8 @@ const SERVER: &[Key] = &[
          to run on this machine; `local`: it does, and it is an error if its process cannot be \
          found; `agent`: an agent runs there (see `agent`), which fences the server, reads its logs \
          and keeps it to its lease; `ssh`: the host is reached over ssh, so that its binary logs \
-         can be read when the server is dead (see `ssh_user`); `none`: SQL only.",
+         can be read when the server is dead, and it is fenced there if the login may kill it \
+         (see `ssh_user`); `none`: SQL only.",
     ),
     key(
         "agent",

@@ -131,10 +131,12 @@ impl Operation<'_> {
     }
 
     /// The fence did not hold. If the primary serves again there is nothing to fail over; else it
-    /// is tried again, for one writer is worth waiting for.
+    /// is tried again, for one writer is worth waiting for. When no fence is left to try, because
+    /// the host itself is lost, the policy for servers that cannot be fenced decides.
     async fn fence_failed(&mut self, error: StepError, tries: u32) -> Result<Next, OperationError> {
         let snapshot = self.look().await;
-        if diagnose(&snapshot).is_serving() {
+        let fences = snapshot.server(&self.plan.old).map(|old| old.fences.as_slice());
+        if diagnose(&snapshot).is_serving() || fences.is_none_or(<[_]>::is_empty) {
             return Err(self.back_out(error).await);
         }
         if tries.is_multiple_of(10) || tries == 1 {

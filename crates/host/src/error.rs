@@ -219,6 +219,14 @@ pub enum HostError {
         /// Why.
         reason: String,
     },
+    /// The login may not do it.
+    #[error("{server}: it may not be killed over ssh, so it was not fenced by this: {reason}")]
+    SshNotPermitted {
+        /// The server.
+        server: Address,
+        /// What is not permitted, and what mends it.
+        reason: String,
+    },
     /// The agent did not do it, or was not reached.
     #[error("{server}: {source}")]
     Agent {
@@ -226,16 +234,6 @@ pub enum HostError {
         server: Address,
         /// Why.
         source: Box<AgentError>,
-    },
-    /// This way to the host cannot do it.
-    #[error("{server}: {what} is not possible: {reason}")]
-    NotAble {
-        /// The server.
-        server: Address,
-        /// What was wanted.
-        what: &'static str,
-        /// Why not.
-        reason: &'static str,
     },
 }
 

@@ -1,22 +1,24 @@
 //! A server on another machine, reached through the user's own `ssh` and its configuration: its
 //! files are read and its process is looked at with what every POSIX system has. Nothing is
-//! installed there, and nothing is ever asked of a person.
-//!
-//! Not here yet: killing it and keeping it down.
+//! installed there, and nothing is ever asked of a person. It can be killed and kept down as far as
+//! the login, or `sudo -n`, may do so.
 
 mod call;
 mod client;
 mod failure;
 mod files;
+mod guard;
+mod keep_down;
 mod master;
 mod probe;
 mod process;
 mod quote;
+mod scripts;
 mod target;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use primacy_types::{Address, ProcessState, SshSettings};
@@ -24,15 +26,14 @@ use tokio::io::AsyncWrite;
 
 use self::client::Client;
 pub use self::failure::SshFailure;
-use self::process::Seen;
+use self::keep_down::{By, KeepDown};
+use self::process::{Looked, Seen};
 use crate::{Ability, Capability, FileEntry, HostAccess, HostError, Killed, ServerIdentity, Way};
 
 /// How often [`HostAccess::exited`] looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The limit of a look where the caller gave none.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
-/// Why it cannot be fenced.
-const NO_KILL: &str = "fencing over ssh comes with a later version";
 
 /// Access to the host of one server over ssh.
 ///
@@ -40,8 +41,10 @@ const NO_KILL: &str = "fencing over ssh comes with a later version";
 #[derive(Debug)]
 pub struct SshHost {
     server: ServerIdentity,
-    client: Client,
+    client: Arc<Client>,
     known: Mutex<Known>,
+    /// One kill or release at a time.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What was seen of its process so far.
@@ -51,6 +54,17 @@ struct Known {
     current: Option<Seen>,
     /// The process whose exit [`HostAccess::exited`] has not told yet.
     untold: Option<Seen>,
+    /// What the directory that it works in is recognised by.
+    directory: Option<String>,
+    /// The unit that starts it, as its configuration or its process shows.
+    unit: Option<String>,
+    /// The process of which that was found out.
+    unit_of: Option<Seen>,
+    /// Whether `sudo -n` worked, and when that was tried.
+    sudo: Option<(bool, Instant)>,
+    /// By whose rights it could be killed when it was last seen to run.
+    rights: Option<By>,
+    keep_down: KeepDown,
 }
 
 impl Known {
@@ -60,14 +74,20 @@ impl Known {
             self.untold.get_or_insert(seen);
         }
     }
+
+    fn unit_name(&self) -> Option<String> {
+        self.unit.clone()
+    }
 }
 
 impl SshHost {
     /// Access over ssh; nothing is connected yet. An error if the server's name cannot safely be
     /// given to ssh.
     pub fn new(server: &ServerIdentity, settings: SshSettings) -> Result<Self, HostError> {
-        let client = Client::new(&server.address, settings)?;
-        Ok(Self { server: server.clone(), client, known: Mutex::default() })
+        let client = Arc::new(Client::new(&server.address, settings)?);
+        let known = Known { unit: server.unit.clone(), ..Known::default() };
+        let (server, turn) = (server.clone(), tokio::sync::Mutex::default());
+        Ok(Self { server, client, known: Mutex::new(known), turn })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -87,21 +107,17 @@ impl HostAccess for SshHost {
 
     async fn capability(&self, limit: Duration) -> Result<Capability, HostError> {
         let read_files = self.may_read(limit).await?;
-        let watch = match self.look(limit).await {
-            Ok(ProcessState::Exited { .. }) => {
-                Ability::No("its process does not run now".to_owned())
-            }
-            Ok(_) => Ability::Yes,
+        let report = self.report(true, false, limit).await?;
+        let looked = self.judge(&report);
+        let kill = self.may_kill(&report, &looked, limit).await;
+        let watch = match looked {
+            Ok(Looked::Ended) => Ability::No("its process does not run now".to_owned()),
+            Ok(Looked::Runs(_)) => Ability::Yes,
             Err(HostError::ProcessUnseen { reason, .. }) => Ability::No(reason),
             Err(error) => return Err(error),
         };
-        Ok(Capability {
-            way: Way::Ssh,
-            watch,
-            kill: Ability::No(NO_KILL.to_owned()),
-            read_files,
-            unit: None,
-        })
+        let unit = self.known().unit_name();
+        Ok(Capability { way: Way::Ssh, watch, kill, read_files, unit })
     }
 
     async fn process(&self, limit: Duration) -> Result<ProcessState, HostError> {
@@ -132,17 +148,12 @@ impl HostAccess for SshHost {
         }
     }
 
-    async fn kill_and_keep_down(&self, _limit: Duration) -> Result<Killed, HostError> {
-        Err(HostError::NotAble {
-            server: self.server.address.clone(),
-            what: "killing its process",
-            reason: NO_KILL,
-        })
+    async fn kill_and_keep_down(&self, limit: Duration) -> Result<Killed, HostError> {
+        self.kill(limit).await
     }
 
     async fn release(&self) -> Result<(), HostError> {
-        // It was never kept down.
-        Ok(())
+        self.let_start().await
     }
 
     async fn read_range(

@@ -58,7 +58,8 @@ async fn climb(
     }
     let host = match cluster.hosts.of(server) {
         Some(host) => host,
-        None => found_again(cluster, server, noted, limit).await?,
+        None if rung == FenceRung::Local => found_again(cluster, server, noted, limit).await?,
+        None => reached_again(cluster, server, limit).await?,
     };
     let fence = HostFence::new(host, limit.as_duration()).await.map_err(failed)?;
     let report = fence.fence(limit.as_duration()).await.map_err(failed)?;
@@ -90,6 +91,25 @@ async fn found_again(
     Ok(host)
 }
 
+/// The host of a server on another machine, which a restarted manager is about to reach again. Its
+/// process must not be looked for here: not finding it would prove nothing.
+async fn reached_again(
+    cluster: &Cluster,
+    server: &Address,
+    limit: Millis,
+) -> Result<Arc<dyn HostAccess>, StepError> {
+    let reached = async {
+        loop {
+            if let Some(host) = cluster.hosts.of(server) {
+                return host;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    let reached = tokio::time::timeout(limit.as_duration(), reached).await;
+    reached.map_err(|_| StepError::impossible(server, "there is no way to its host now"))
+}
+
 /// Lets a fenced server be started again.
 pub(crate) async fn release(cluster: &Cluster, server: &Address) -> Result<(), StepError> {
     let Some(host) = cluster.hosts.of(server) else { return Ok(()) };
@@ -97,6 +117,9 @@ pub(crate) async fn release(cluster: &Cluster, server: &Address) -> Result<(), S
         .await
         .map_err(|source| StepError::Host { server: server.clone(), source: Box::new(source) })
 }
+
+/// How often it is looked whether there is a way to a host again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Longest wait for the word of a server that most likely is dead.
 const LAST_WORD: Duration = Duration::from_millis(200);
@@ -132,6 +155,7 @@ fn rung_of(cluster: &Cluster, server: &Address) -> Option<FenceRung> {
     match cluster.hosts.of(server)?.way() {
         Way::Local => Some(FenceRung::Local),
         Way::Agent => Some(FenceRung::Agent),
+        Way::Ssh => Some(FenceRung::Ssh),
         _ => None,
     }
 }

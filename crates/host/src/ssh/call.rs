@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -29,6 +29,8 @@ const NOISE: usize = 256 * 1024;
 pub(crate) struct Call {
     child: Child,
     output: ChildStdout,
+    /// Its standard input while it is held open.
+    lifeline: Option<ChildStdin>,
     /// What came before the mark; `None` when the mark was found.
     noise: Option<Vec<u8>>,
     words: Words,
@@ -50,10 +52,27 @@ pub(crate) struct Ended {
 
 impl Call {
     pub(crate) fn start(command: &mut Command, over: Option<Arc<Connection>>) -> io::Result<Self> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        command.stdin(Stdio::null());
+        Self::begin(command, over)
+    }
+
+    /// One whose standard input ends with [`Call::let_go`], or with this.
+    pub(crate) fn hold(command: &mut Command, over: Option<Arc<Connection>>) -> io::Result<Self> {
+        command.stdin(Stdio::piped());
+        Self::begin(command, over)
+    }
+
+    fn begin(command: &mut Command, over: Option<Arc<Connection>>) -> io::Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let lifeline = child.stdin.take();
         let output = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
         let words = Words::of(&mut child);
-        Ok(Self { child, output, noise: Some(Vec::new()), words, over })
+        Ok(Self { child, output, lifeline, noise: Some(Vec::new()), words, over })
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn let_go(&mut self) {
+        self.lifeline = None;
     }
 
     /// The next bytes of its output, added to `into`; how many, and none at its end.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use primacy_types::{Address, SshSettings};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::call::{Call, Ended};
@@ -84,6 +85,24 @@ impl Client {
         remote: &OsString,
         deadline: Instant,
     ) -> Result<Option<Call>, HostError> {
+        self.begin(remote, deadline, Call::start).await
+    }
+
+    /// The same for one that goes on until its standard input ends.
+    pub(crate) async fn hold(
+        &self,
+        remote: &OsString,
+        deadline: Instant,
+    ) -> Result<Option<Call>, HostError> {
+        self.begin(remote, deadline, Call::hold).await
+    }
+
+    async fn begin(
+        &self,
+        remote: &OsString,
+        deadline: Instant,
+        run: impl Fn(&mut Command, Option<Arc<Connection>>) -> io::Result<Call>,
+    ) -> Result<Option<Call>, HostError> {
         let over = loop {
             match self.master.advice() {
                 Advice::Share(connection) => break Some(connection),
@@ -96,7 +115,7 @@ impl Client {
         let sharing = over.as_ref().map_or(Sharing::Alone, |over| Sharing::Use(over.socket()));
         let left = deadline.saturating_duration_since(Instant::now());
         let mut command = self.target.command(sharing, left, remote);
-        Call::start(&mut command, over).map(Some).map_err(|source| self.system(source))
+        run(&mut command, over).map(Some).map_err(|source| self.system(source))
     }
 
     /// The exit status of what ran over there; an error if ssh itself did not do its work.

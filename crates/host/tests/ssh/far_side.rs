@@ -18,8 +18,8 @@ pub(crate) struct FarSide {
     pub(crate) folder: tempfile::TempDir,
     port: u16,
     sshd: Child,
-    /// Its programs, where they are not those of this machine.
-    _tools: Option<tempfile::TempDir>,
+    /// Programs that come before those of this machine, or instead of them.
+    tools: tempfile::TempDir,
 }
 
 /// What programs the far side has.
@@ -57,15 +57,12 @@ impl FarSide {
             run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]);
         }
         fs::copy(at("key.pub"), at("authorized_keys")).unwrap();
-        let tools = match tools {
-            Tools::Usual => None,
-            Tools::Busybox => Some(links(&BUSYBOX.map(|name| (name, "/usr/bin/busybox")))),
-            Tools::Posix => Some(links(POSIX)),
+        let (tools, rest) = match tools {
+            Tools::Usual => (links(&[]), ":/usr/local/bin:/usr/bin:/bin"),
+            Tools::Busybox => (links(&BUSYBOX.map(|name| (name, "/usr/bin/busybox"))), ""),
+            Tools::Posix => (links(POSIX), ""),
         };
-        let path = tools.as_ref().map_or_else(
-            || "/usr/local/bin:/usr/bin:/bin".to_owned(),
-            |tools| tools.path().display().to_string(),
-        );
+        let path = format!("{}{rest}", tools.path().display());
         // The login shell reads what a person has in the home directory; this one is ours.
         let home = folder.path().join("home");
         fs::create_dir(&home).unwrap();
@@ -96,7 +93,7 @@ impl FarSide {
             .stderr(log)
             .spawn()
             .unwrap();
-        let far = Self { folder, port, sshd, _tools: tools };
+        let far = Self { folder, port, sshd, tools };
         far.wait_until_it_listens();
         Some(far)
     }
@@ -155,6 +152,13 @@ impl FarSide {
         path
     }
 
+    /// A program over there, as a script.
+    pub(crate) fn install(&self, name: &str, script: &str) {
+        let path = self.tools.path().join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub(crate) fn host(&self) -> SshHost {
         SshHost::new(&self.identity(), self.settings()).unwrap()
     }
@@ -197,8 +201,10 @@ impl Drop for FarSide {
     }
 }
 
-const BUSYBOX: [&str; 12] =
-    ["sh", "dd", "tail", "ls", "stat", "id", "uname", "cat", "tr", "sleep", "head", "wc"];
+const BUSYBOX: [&str; 14] = [
+    "sh", "dd", "tail", "ls", "stat", "id", "uname", "cat", "tr", "sleep", "head", "wc", "grep",
+    "rm",
+];
 const POSIX: &[(&str, &str)] = &[
     ("sh", "/usr/bin/dash"),
     ("dd", "/usr/bin/dd"),
@@ -208,6 +214,9 @@ const POSIX: &[(&str, &str)] = &[
     ("uname", "/usr/bin/uname"),
     ("cat", "/usr/bin/cat"),
     ("tr", "/usr/bin/tr"),
+    ("sleep", "/usr/bin/sleep"),
+    ("grep", "/usr/bin/grep"),
+    ("rm", "/usr/bin/rm"),
 ];
 
 /// A folder of programs; its name has no blank, at which sshd's SetEnv would end.

@@ -1,4 +1,4 @@
-//! Reading a host's files and watching its process over a real sshd.
+//! Reading a host's files, watching its process and killing it over a real sshd.
 //!
 //! sshd (package openssh-server) runs as an ordinary process on a free loopback port, with keys
 //! and configuration of its own in a temporary folder. Where it is not installed the tests say
@@ -8,6 +8,7 @@
 
 mod failures;
 mod far_side;
+mod fencing;
 mod process;
 mod reading;
 mod transfers;

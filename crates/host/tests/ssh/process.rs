@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,30 +22,49 @@ fn stand_in() {
 }
 
 /// A server's process; it is killed with this.
-struct Server(Child);
+pub(crate) struct Server(pub(crate) Child);
+
+/// What the stand-in is called with.
+pub(crate) const ARGUMENTS: [&str; 3] = ["--exact", "process::stand_in", "--nocapture"];
+
+/// The stand-in's program.
+pub(crate) fn program(far: &FarSide) -> PathBuf {
+    let program = far.folder.path().join("mariadbd");
+    if !program.exists() {
+        symlink(std::env::current_exe().unwrap(), &program).unwrap();
+    }
+    program
+}
 
 impl Server {
     /// Starts one in the data directory, and writes its pid file.
-    fn start(far: &FarSide) -> Self {
-        let program = far.folder.path().join("mariadbd");
-        if !program.exists() {
-            symlink(std::env::current_exe().unwrap(), &program).unwrap();
-        }
-        let child = Command::new(&program)
-            .args(["--exact", "process::stand_in", "--nocapture"])
+    pub(crate) fn start(far: &FarSide) -> Self {
+        let server = Self::start_in(far, &far.data());
+        far.write("db1.pid", format!("{}\n", server.0.id()));
+        server
+    }
+
+    /// Starts one in any directory.
+    pub(crate) fn start_in(far: &FarSide, directory: &Path) -> Self {
+        let child = Command::new(program(far))
+            .args(ARGUMENTS)
             .env("SSH_STAND_IN", "1")
-            .current_dir(far.data())
+            .current_dir(directory)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        far.write("db1.pid", format!("{}\n", child.id()));
         Self(child)
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Whether it has not been killed yet.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
     }
 
     fn kill(mut self) {

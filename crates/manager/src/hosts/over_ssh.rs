@@ -1,24 +1,24 @@
-//! Looks at a host over ssh: whether the server's files could be read if it died, and whether its
-//! process runs.
+//! Looks at a host over ssh: whether the server's files could be read if it died, whether its
+//! process runs, and whether that could be killed.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use primacy_exec::{Eyes, Hosts, identity};
-use primacy_host::{HostAccess, HostError, SshHost};
-use primacy_types::{Address, FileAccess, ProcessState, SshSettings};
+use primacy_host::{Ability, HostAccess, HostError, SshHost};
+use primacy_types::{Address, FenceRung, FileAccess, ProcessState, SshSettings};
 use tokio::time::Instant;
 
 use super::{FIRST, file_access};
 use crate::observatory::Observatory;
 
-/// Limit of looking at the files.
+/// Limit of looking at what may be done.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Limit of looking at the process: while it lasts, what was seen before counts.
 const PROCESS_LIMIT: Duration = Duration::from_secs(2);
 
-/// How often it is looked whether the files can still be read.
+/// How often it is looked whether the files can still be read, and the process still be killed.
 const FILES: Duration = Duration::from_secs(60);
 
 /// When the same is tried again after the host was not reached.
@@ -31,6 +31,10 @@ const LATER: Duration = Duration::from_secs(60);
 /// How often the process of a server that does not answer is looked at.
 const CLOSE_LOOK: Duration = Duration::from_millis(500);
 
+/// A host that is not reached for so long is lost rather than slow: it is no longer said that the
+/// server can be fenced there, so that the policy for those that cannot be decides.
+const LOST: Duration = Duration::from_secs(6);
+
 /// Watches for as long as the observatory lives.
 pub(super) async fn watch(
     server: Address,
@@ -42,13 +46,26 @@ pub(super) async fn watch(
     let host = Arc::new(host);
     hosts.set(server.clone(), Arc::clone(&host) as _);
     let mut files_again = Instant::now();
+    // Whether the process was seen when it was last asked what may be done to it.
+    let mut asked_of_it = None;
+    let mut unreached_since = None;
+    let mut said = None;
     loop {
         if Instant::now() >= files_again {
             let able = host.capability(LIMIT).await;
             let Some(seen) = observatory.upgrade() else { return };
             files_again = Instant::now() + FILES;
+            asked_of_it = able.as_ref().ok().map(|able| able.watch.is_yes());
             match able {
-                Ok(able) => seen.set_files(&server, Some(file_access(able.read_files))),
+                Ok(able) => {
+                    // What could be killed while it ran can be kept down when it is gone.
+                    if able.watch.is_yes() {
+                        let yes = able.kill.is_yes();
+                        seen.set_fences(&server, if yes { vec![FenceRung::Ssh] } else { vec![] });
+                        cannot_be_killed(&server, able.kill, &mut said);
+                    }
+                    seen.set_files(&server, Some(file_access(able.read_files)));
+                }
                 // What was known before holds: the host may only be slow, or in a reboot.
                 Err(error) if error.is_passing() => {
                     tracing::debug!(%server, %error, "its host is not reached");
@@ -56,6 +73,7 @@ pub(super) async fn watch(
                 }
                 Err(error) => {
                     tracing::warn!(%server, %error, "its files cannot be read");
+                    seen.set_fences(&server, Vec::new());
                     seen.set_files(&server, Some(FileAccess::Unreadable(error.to_string())));
                 }
             }
@@ -65,12 +83,26 @@ pub(super) async fn watch(
         // What was seen over a connection that is gone says nothing of now.
         seen.set_process(&server, process.as_ref().ok().copied());
         let answers = seen.remembered().live(&server).is_some();
+        let passing = process.as_ref().err().is_some_and(HostError::is_passing);
+        let since = *unreached_since.get_or_insert_with(Instant::now);
+        if process.is_ok() {
+            unreached_since = None;
+        } else if !passing || since.elapsed() >= LOST {
+            seen.set_fences(&server, Vec::new());
+            asked_of_it = asked_of_it.map(|_| false);
+        }
         drop(seen);
+        let runs = matches!(&process, Ok(state) if !matches!(state, ProcessState::Exited { .. }));
+        if runs && asked_of_it == Some(false) {
+            files_again = Instant::now();
+            continue;
+        }
         let wait = match &process {
             Ok(_) if answers => FILES,
             Ok(_) => CLOSE_LOOK,
             Err(HostError::ProcessUnseen { .. }) => SOON,
-            Err(error) if error.is_passing() => SOON,
+            Err(_) if passing && answers => SOON,
+            Err(_) if passing => CLOSE_LOOK,
             Err(_) => LATER,
         };
         if process.is_err() {
@@ -87,6 +119,18 @@ pub(super) async fn watch(
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Says once why a server cannot be fenced over ssh.
+fn cannot_be_killed(server: &Address, kill: Ability, said: &mut Option<String>) {
+    let reason = match kill {
+        Ability::Yes => None,
+        Ability::No(reason) => Some(reason),
+    };
+    if let Some(reason) = reason.as_ref().filter(|reason| said.as_ref() != Some(reason)) {
+        tracing::warn!(%server, reason, "it cannot be fenced over ssh");
+    }
+    *said = reason;
 }
 
 fn ended(seen: &Observatory, server: &Address, state: ProcessState) {

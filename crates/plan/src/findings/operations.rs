@@ -22,8 +22,9 @@ pub(super) fn no_fence(view: &View<'_>) -> Vec<Hit> {
         view,
         RefuseOrProceed::Refuse,
         "cannot be fenced, so it is not replaced if it only falls silent",
-        "run the manager on its machine (host_access = \"local\"), or take the risk of two \
-         writable servers with unfenced = \"proceed\" in `policy`",
+        "let the manager reach its host (host_access = \"agent\", \"ssh\", or \"local\" where it \
+         runs on the same machine), or take the risk of two writable servers with unfenced = \
+         \"proceed\" in `policy`",
     )
 }
 
@@ -33,8 +34,9 @@ pub(super) fn no_fence_proceed(view: &View<'_>) -> Vec<Hit> {
         RefuseOrProceed::Proceed,
         "cannot be fenced and is replaced if it falls silent: it may then accept writes that \
          nobody else gets",
-        "run the manager on its machine (host_access = \"local\"), or set unfenced = \"refuse\" \
-         in `policy`; read_only = ON in its option file at least closes it when it is restarted",
+        "let the manager reach its host (host_access = \"agent\", \"ssh\", or \"local\" where it \
+         runs on the same machine), or set unfenced = \"refuse\" in `policy`; read_only = ON in \
+         its option file at least closes it when it is restarted",
     )
 }
 

@@ -25,6 +25,7 @@ mod restraint;
 mod returning;
 mod seen;
 mod semi_sync;
+mod ssh;
 mod switchover;
 mod tools;
 
