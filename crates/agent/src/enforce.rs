@@ -40,11 +40,21 @@ impl Others {
     }
 }
 
-/// Watches over the lease of one server for as long as the agent runs.
-pub(crate) async fn enforce(served: Arc<Served>, others: Arc<Others>, guard: GuardLink) {
+/// Watches over the lease of one server for as long as the agent runs: tells the guard how it stands,
+/// and asks for more time. Nothing here waits for anybody: the guard takes silence for a worker that
+/// hangs.
+pub(crate) async fn watch_over(served: Arc<Served>, others: Arc<Others>, guard: GuardLink) {
     loop {
         guard.report(&served);
         extend(&served, &others);
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// Does what the lease asks for, for as long as the agent runs. A server that hangs keeps it waiting,
+/// within limits; the guard does not.
+pub(crate) async fn enforce(served: Arc<Served>) {
+    loop {
         act(&served).await;
         tokio::time::sleep(PACE).await;
     }

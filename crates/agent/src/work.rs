@@ -10,7 +10,7 @@ use primacy_plan::lease::{Hold, LeaseTimes};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::enforce::{Others, enforce};
+use crate::enforce::{Others, enforce, watch_over};
 use crate::guard::GuardLink;
 use crate::record::RecordFile;
 use crate::served::Served;
@@ -64,7 +64,8 @@ pub async fn work(
         tasks.spawn(async move { looks.look_after().await });
         tasks.spawn(async move { watches.watch_exits().await });
         tasks.spawn(crate::addresses::hold(Arc::clone(&served)));
-        tasks.spawn(enforce(served, Arc::clone(&others), guard.clone()));
+        tasks.spawn(enforce(Arc::clone(&served)));
+        tasks.spawn(watch_over(served, Arc::clone(&others), guard.clone()));
     }
     tasks.spawn(renew(Arc::clone(&agent.credentials)));
     tasks.spawn(listen::accept(Arc::clone(&agent), listener));

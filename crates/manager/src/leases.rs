@@ -382,7 +382,25 @@ impl AgentLeases {
             state.granter.grant(winner, term, epoch, said.nonce, self.clock.now())
         };
         let grant = grant.map_err(|reason| not_yet(reason.to_string()))?;
-        self.give(winner, grant).await.map(|_| ()).map_err(not_yet)
+        let held = self.give(winner, grant).await.map_err(not_yet)?;
+        // Its reign counts from now on, so that a host that is lost the next moment is known to be
+        // guarded.
+        let changed = {
+            let mut state = self.state();
+            let voters = self.voters(&state, winner, self.clock.now());
+            // The former primary had the addresses, unless it said that somebody else has.
+            let in_dispute = state.seen.values().any(|(_, said)| said.vip_problem.is_some());
+            let first = !self.vips.is_empty() && !in_dispute && !state.vips_were_held;
+            state.vips_were_held |= first;
+            let mut changed = first;
+            changed |= state.granter.accepted(winner, epoch, &voters);
+            changed |= state.granter.set_guarded(winner, epoch, held.guarded);
+            changed
+        };
+        if changed {
+            self.keep().await;
+        }
+        Ok(())
     }
 }
 

@@ -91,7 +91,13 @@ pub(super) async fn stop_on(
 /// puts its patience back.
 async fn hurry(link: &mut Link, limit: Millis) -> Result<Option<String>, WireError> {
     let Some(variable) = link.dialect().farewell_timeout() else { return Ok(None) };
-    let asked = link.query(&format!("SELECT @@GLOBAL.{variable}"), limit.as_duration()).await?;
+    let asked = link.query(&format!("SELECT @@GLOBAL.{variable}"), limit.as_duration()).await;
+    let asked = match asked {
+        Ok(rows) => rows,
+        // A binlog server has no such variable, and ends at once.
+        Err(WireError::Server { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let was: Option<u64> = asked.first().and_then(|row| row.at(0)).and_then(|t| t.parse().ok());
     let Some(was) = was.filter(|was| *was > 1) else { return Ok(None) };
     match link.execute(&format!("SET GLOBAL {variable} = 1"), limit.as_duration()).await {
