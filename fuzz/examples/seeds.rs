@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
-use primacy_binlog::{CutFrom, CutRequest, CutSource, EventBody, Reader, cut};
+use primacy_binlog::undo::{UndoLimits, undo};
+use primacy_binlog::{
+    CutFrom, CutRequest, CutSource, EventBody, EventKind, Grouper, Part, Reader, cut,
+};
 use primacy_types::BinlogPosition;
 use primacy_wire::capability::{
     CONNECT_ATTRS, CONNECT_WITH_DB, DEPRECATE_EOF, PLUGIN_AUTH, PLUGIN_AUTH_LENENC, PROTOCOL_41,
@@ -39,6 +42,24 @@ fn main() {
     requests(&mut seeds);
     texts(&mut seeds);
     agents(&mut seeds);
+    health(&mut seeds);
+}
+
+/// As load balancers ask, and what they are told.
+fn health(seeds: &mut Seeds) {
+    for text in [
+        "/primary",
+        "/writable?server=db1%3A3306",
+        "/replica?max_lag=5s&server=[fd00::1]:3306&cluster=shop",
+        "/replica?max_lag=500ms",
+        "/galera",
+        "/ready?cluster=shop+2",
+        "/live",
+        "http://[::1]:7621/",
+        r#"{"ok":true,"reason":"yes","server":"db1:3306","role":"primary","epoch":3,"lease_ms":1200}"#,
+    ] {
+        seeds.add("health_question", text.as_bytes());
+    }
 }
 
 /// As a manager and an agent say it.
@@ -119,6 +140,7 @@ fn logs(seeds: &mut Seeds, server: &Path) {
         seeds.with_switches("binlog_cut", &[0x01, 0x08, 0x11, 0x38], &bytes);
         archive(seeds, &path);
         payloads(seeds, &bytes);
+        undone(seeds, &bytes);
     }
     let relay = server.join("relay");
     if !relay.exists() {
@@ -153,6 +175,35 @@ fn archive(seeds: &mut Seeds, path: &Path) {
         let logs = logs.flat_map(|file| fs::read(report.archive.path(file)).expect("a log"));
         seeds.add("binlog_archive", manifest.into_iter().chain(logs).collect::<Vec<u8>>());
     }
+}
+
+/// The transactions of a file that can be undone: one by one, and all together.
+fn undone(seeds: &mut Seeds, bytes: &[u8]) {
+    let mut reader = Reader::new(bytes, "it").expect("memory can be read");
+    let (mut head, mut all, mut grouper) = (Vec::new(), Vec::new(), Grouper::new());
+    while let Ok(Some((event, format))) = reader.next_in_format() {
+        if event.kind() == EventKind::FORMAT_DESCRIPTION {
+            head = [b"\xfebin", event.bytes()].concat();
+            continue;
+        }
+        match grouper.feed(&event, format).map(|fed| fed.part) {
+            Ok(part) if part.opens() => all.push(event.bytes().to_vec()),
+            Ok(Part::Inside | Part::Ends) => {
+                all.last_mut().expect("one is open").extend_from_slice(event.bytes());
+            }
+            _ => {}
+        }
+    }
+    let rows = |one: &Vec<u8>| {
+        let file = [&head[..], one].concat();
+        let mut reader = Reader::new(&file[..], "it").expect("memory can be read");
+        undo(&mut reader, &UndoLimits::default()).map_or(0, |undo| undo.rows)
+    };
+    all.retain(|one| rows(one) > 0 && one.len() < 20_000);
+    for one in all.iter().take(6) {
+        seeds.with_switches("binlog_undo", &[0x05, 0x1e], &[&head[..], one].concat());
+    }
+    seeds.with_switches("binlog_undo", &[0x1f], &[head, all.concat()].concat());
 }
 
 /// The compressed transactions in a file.

@@ -12,6 +12,7 @@ mod binlog;
 mod client;
 mod cut;
 mod gtid;
+mod health;
 mod index;
 mod input;
 mod login;
@@ -19,18 +20,20 @@ mod memory;
 mod payload;
 mod relay;
 mod request;
+mod undo;
 mod wire;
 
 /// A target: what is done with the bytes.
 type Target = fn(&[u8]);
 
 /// The targets by name.
-const TARGETS: [(&str, Target); 12] = [
+const TARGETS: [(&str, Target); 14] = [
     ("binlog_reader", binlog::target),
     ("binlog_relay", relay::target),
     ("binlog_cut", cut::target),
     ("binlog_archive", archive::target),
     ("binlog_index", index::target),
+    ("binlog_undo", undo::target),
     ("transaction_payload", payload::target),
     ("wire_frame", wire::target),
     ("wire_client", client::target),
@@ -38,6 +41,7 @@ const TARGETS: [(&str, Target); 12] = [
     ("replication_request", request::target),
     ("gtid_text", gtid::target),
     ("agent_request", agent::target),
+    ("health_question", health::target),
 ];
 
 /// Runs a target once, within the memory that its input entitles it to.

@@ -20,6 +20,13 @@ pub(crate) struct NeedsAPerson {
     command: String,
 }
 
+/// Those that were named, or else the usual ones; got or installed if they are missing.
+pub(crate) fn servers(named: &[String], usual: &[&str]) -> anyhow::Result<Vec<Installation>> {
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let names = if named.is_empty() { usual } else { &named };
+    names.iter().map(|name| server(Some(name))).collect()
+}
+
 /// The server of this name, or the system's own; got or installed if it is missing.
 pub(crate) fn server(name: Option<&str>) -> anyhow::Result<Installation> {
     let missing = match find_installation(name) {
@@ -53,6 +60,16 @@ pub(crate) fn packages() -> anyhow::Result<()> {
     install("a database server", &PACKAGES)
 }
 
+/// Installs what tests put beside Primacy: keepalived, HAProxy. Without them those tests say that they
+/// were skipped.
+pub(crate) fn neighbours() -> anyhow::Result<()> {
+    let programs = ["/usr/sbin/keepalived", "/usr/sbin/haproxy"];
+    if programs.iter().all(|program| Path::new(program).exists()) || !has_apt() {
+        return Ok(());
+    }
+    install("what some tests balance and move addresses with", &["keepalived", "haproxy"])
+}
+
 /// Installs Debian's C++ compiler, if there is none.
 pub(crate) fn cpp_compiler() -> anyhow::Result<()> {
     if quiet(&["c++", "--version"]) || std::env::var_os("CXX").is_some() {
@@ -62,6 +79,17 @@ pub(crate) fn cpp_compiler() -> anyhow::Result<()> {
         bail!("there is no C++ compiler (c++) and no apt-get: install a compiler");
     }
     install("a C++ compiler", &["g++"])
+}
+
+/// Installs what copies and dumps the system's MariaDB server, if that is there and these are not.
+pub(crate) fn backup_program() -> anyhow::Result<()> {
+    let missing =
+        ["mariadb-backup", "mariadb-dump"].iter().any(|name| !quiet(&[name, "--version"]));
+    if missing && quiet(&["mariadbd", "--version"]) && has_apt() {
+        let packages = &["mariadb-backup", "mariadb-client"];
+        install("what copies and dumps a server, for the tests of rebuilds,", packages)?;
+    }
+    Ok(())
 }
 
 fn has_apt() -> bool {

@@ -193,6 +193,14 @@ impl AgentClient {
         Err(Sent::Failed(AgentError::Fault { agent: self.agent.clone(), fault }))
     }
 
+    /// A connection for one request whose answer is long.
+    pub(crate) async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, AgentError> {
+        let silent =
+            || AgentError::Silent { agent: self.agent.clone(), limit: Millis::from(CONNECT) };
+        let sender = tokio::time::timeout(CONNECT, self.connect()).await;
+        Ok(sender.unwrap_or_else(|_| Err(silent()))?.send)
+    }
+
     async fn connect(&self) -> Result<Sender, AgentError> {
         let agent = &self.agent;
         let stream = TcpStream::connect((agent.host(), agent.port())).await.map_err(|error| {

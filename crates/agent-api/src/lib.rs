@@ -7,6 +7,9 @@
 mod client;
 mod error;
 mod messages;
+pub mod pieces;
+mod rebuild;
+mod stream;
 mod tls;
 
 pub use client::AgentClient;
@@ -16,4 +19,9 @@ pub use messages::{
     GrantOrder, LARGEST_PIECE, LeaseState, ListOrder, OfServer, Opened, Path, Probe, Probed,
     RangeOrder, Release, ServedServer, Standing, StandingOrder, WatchOrder, Watched, WhoAmI, paths,
 };
+pub use rebuild::{
+    BackupOrder, BuildOrder, CopyTools, DataSource, JobAct, JobId, JobOrder, JobPhase, JobState,
+    OfferOrder, Offered, Ticket, Transfer,
+};
+pub use stream::PieceStream;
 pub use tls::Credentials;

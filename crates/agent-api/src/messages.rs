@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-use primacy_plan::lease::{Ask, Extension, Grant, HeldLease, Hold, LeaseRefusal};
-use primacy_types::{Address, ContactFailure, Epoch, Millis, ProcessState, VirtualAddress};
+use primacy_plan::lease::{
+    Ask, Extension, Grant, HeldLease, Hold, LeaseRefusal, ReaderGrant, ReaderState,
+};
+use primacy_types::{
+    Address, ContactFailure, Epoch, Millis, ProcessState, VirtualAddress, WallClock,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,6 +39,11 @@ pub mod paths {
     pub const FENCE: Path = "/v1/fence";
     /// [`Release`](super::Release) -> `()`.
     pub const RELEASE: Path = "/v1/release";
+    /// [`OfServer`](super::OfServer) -> `ProcessState`: starts the server as the agent's own host and
+    /// file say.
+    pub const START: Path = "/v1/start";
+    /// [`OfServer`](super::OfServer) -> `ProcessState`: shuts it down cleanly.
+    pub const STOP: Path = "/v1/stop";
     /// [`ListOrder`](super::ListOrder) -> `Vec<FileEntry>`.
     pub const FILES: Path = "/v1/files";
     /// [`FileOrder`](super::FileOrder) -> `u64`.
@@ -50,6 +59,19 @@ pub mod paths {
     pub const EXTEND: Path = "/v1/extend";
     /// [`Opened`](super::Opened) -> `()`.
     pub const OPEN: Path = "/v1/open";
+    /// [`OfferOrder`](crate::OfferOrder) -> [`Offered`](crate::Offered).
+    pub const OFFER: Path = "/v1/rebuild/offer";
+    /// [`BackupOrder`](crate::BackupOrder) -> a stream of [`pieces`](crate::pieces). Agents may ask
+    /// this, with the ticket of a manager.
+    pub const BACKUP: Path = "/v1/rebuild/backup";
+    /// [`OfServer`](super::OfServer) -> [`CopyTools`](crate::CopyTools).
+    pub const COPY_TOOLS: Path = "/v1/rebuild/tools";
+    /// [`BuildOrder`](crate::BuildOrder) -> [`JobState`](crate::JobState).
+    pub const BUILD: Path = "/v1/rebuild/build";
+    /// [`JobOrder`](crate::JobOrder) -> [`JobState`](crate::JobState).
+    pub const JOB: Path = "/v1/rebuild/job";
+    /// [`OfServer`](super::OfServer) -> `Option<JobState>`.
+    pub const JOB_STATE: Path = "/v1/rebuild/state";
     /// [`Probe`](super::Probe) -> `Vec<Probed>`.
     pub const PROBE: Path = "/v1/probe";
 }
@@ -67,6 +89,12 @@ pub struct WhoAmI {
     pub certificate_expires_at: i64,
     /// What it looks after.
     pub servers: Vec<ServedServer>,
+    /// The length of leases in its configuration.
+    #[serde(default)]
+    pub lease: Option<Millis>,
+    /// The host's wall clock, in milliseconds since 1970.
+    #[serde(default)]
+    pub wall_clock: Option<WallClock>,
 }
 
 /// A server that an agent looks after.
@@ -76,6 +104,9 @@ pub struct ServedServer {
     pub server: Address,
     /// Whether the agent can log in to it now; if not, why.
     pub login: Option<String>,
+    /// A guard process kills the server if the agent cannot.
+    #[serde(default)]
+    pub guarded: Option<bool>,
 }
 
 /// A request about one server.
@@ -108,6 +139,12 @@ pub struct Capabilities {
     pub read_files: AbilitySaid,
     /// The unit that starts it.
     pub unit: Option<String>,
+    /// That unit can be masked while the server is to stay down.
+    #[serde(default)]
+    pub mask_unit: Option<AbilitySaid>,
+    /// Virtual addresses can be taken and given up.
+    #[serde(default)]
+    pub addresses: Option<AbilitySaid>,
 }
 
 /// Wait for the exit of the server's process.
@@ -230,6 +267,9 @@ pub struct StandingOrder {
     /// primary's, whose lease has run out, so they are taken over.
     #[serde(default)]
     pub take_over: bool,
+    /// The addresses for readers that the host may hold; `None` if that is not said.
+    #[serde(default)]
+    pub readers: Option<ReaderGrant>,
 }
 
 /// A lease is given.
@@ -264,12 +304,18 @@ pub struct LeaseState {
     pub writable: Option<bool>,
     /// The process of the server, as the agent saw last.
     pub process: Option<ProcessState>,
+    /// It was killed and is kept down, until a manager lets it go or its lease is good again.
+    #[serde(default)]
+    pub kept_down: bool,
     /// The virtual addresses that this host holds.
     #[serde(default)]
     pub vips: Vec<VirtualAddress>,
     /// Why those that it should hold are not held.
     #[serde(default)]
     pub vip_problem: Option<String>,
+    /// The addresses for readers, in answer to an order that named them.
+    #[serde(default)]
+    pub readers: Option<ReaderState>,
 }
 
 /// An agent asks another to let it go on without a manager.

@@ -108,7 +108,15 @@ async fn ask(
 
 /// Does what the lease asks for now.
 async fn act(served: &Served) {
-    let hold = served.state().member.hold(clock::now());
+    let (hold, fenced) = {
+        let state = served.state();
+        (state.member.hold(clock::now()), state.fenced)
+    };
+    // What a manager fenced only a manager lets go.
+    if fenced {
+        served.keep_down().await;
+        return close_what_is_not_down(served).await;
+    }
     match hold {
         Hold::Good => reopen(served).await,
         Hold::Close => close(served, "its lease was not renewed").await,
@@ -165,6 +173,14 @@ async fn kill(served: &Served) {
     }
 }
 
+/// What a manager fenced runs all the same where it may not be killed from here: at least it accepts
+/// no writes.
+async fn close_what_is_not_down(served: &Served) {
+    if served.state().silent.is_none() && served.current_process().is_some() {
+        close(served, "a manager has fenced it").await;
+    }
+}
+
 /// A server without a lease: one that was started since, or whose lease was given back, stays
 /// read-only until a manager has said what it is. One that was never told so is left alone: leases
 /// are not in force there.
@@ -202,9 +218,14 @@ async fn close_what_is_new(served: &Served) {
 async fn reopen(served: &Served) {
     let (closed_by_us, epoch, killed) = {
         let state = served.state();
-        (state.closed_by_us, state.member.lease().map(|lease| lease.epoch), state.killed)
+        let epoch = state.member.lease().map(|lease| lease.epoch);
+        (state.closed_by_us, epoch, state.killed)
     };
     if killed {
+        let _turn = served.fencing.lock().await;
+        if served.state().fenced {
+            return;
+        }
         if let Ok(host) = served.host()
             && host.release().await.is_ok()
         {

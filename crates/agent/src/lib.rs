@@ -9,11 +9,16 @@ mod addresses;
 mod clock;
 mod enforce;
 mod error;
+mod fence;
 mod guard;
+mod health;
+mod leaving;
 mod listen;
 mod logs;
 mod observer;
 mod options;
+mod readers;
+mod rebuild;
 mod record;
 mod routes;
 mod served;
@@ -23,6 +28,7 @@ mod work;
 pub use error::AgentStartError;
 pub use guard::{WorkerProgram, guard};
 pub use options::{AgentOptions, ServedOptions};
+pub use primacy_host::StartProgram;
 pub use work::work;
 
 use std::collections::BTreeMap;
@@ -31,6 +37,7 @@ use std::sync::Arc;
 use primacy_agent_api::Credentials;
 use primacy_types::Address;
 
+use rebuild::Rebuilds;
 use served::Served;
 
 /// A running agent.
@@ -38,6 +45,7 @@ use served::Served;
 pub(crate) struct Agent {
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) servers: BTreeMap<Address, Arc<Served>>,
+    pub(crate) rebuilds: Arc<Rebuilds>,
 }
 
 impl Agent {

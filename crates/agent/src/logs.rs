@@ -76,7 +76,7 @@ impl Logs {
 }
 
 /// `.000001`, `.index`, `-channel.000001`, `-channel.index`.
-fn is_log_ending(rest: &str) -> bool {
+pub(crate) fn is_log_ending(rest: &str) -> bool {
     let Some((channel, ending)) = rest.rsplit_once('.') else { return false };
     let number = ending.len() >= 6 && ending.bytes().all(|b| b.is_ascii_digit());
     (number || ending == "index") && (channel.is_empty() || channel.starts_with('-'))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use primacy_certs::Paths;
+use primacy_host::StartProgram;
 use primacy_types::{Address, Millis};
 use primacy_wire::ConnectOptions;
 
@@ -19,6 +20,8 @@ pub struct AgentOptions {
     pub servers: Vec<ServedOptions>,
     /// Length of a lease; the manager's must be the same.
     pub lease: Millis,
+    /// Where health is asked for over plain HTTP; `None`: nowhere.
+    pub health: Option<Address>,
 }
 
 /// One server.
@@ -28,4 +31,6 @@ pub struct ServedOptions {
     pub server: Address,
     /// How the agent logs in to it.
     pub login: ConnectOptions,
+    /// What starts it where no systemd unit does.
+    pub start: Option<StartProgram>,
 }

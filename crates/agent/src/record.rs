@@ -1,11 +1,12 @@
-//! What survives the agent's process: the highest epoch and term of each server, and which process
-//! of the server was running.
+//! What survives the agent's process: the highest epoch and term of each server, whether a manager
+//! has fenced it, and which process of the server was running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use primacy_host::ServerIdentity;
 use primacy_plan::lease::MemberRecord;
 use primacy_types::{Address, VirtualAddress};
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,55 @@ use crate::AgentStartError;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServerRecord {
     pub(crate) member: MemberRecord,
+    /// A manager keeps it down.
+    #[serde(default)]
+    pub(crate) fenced: bool,
     /// Addresses that this host may hold, so that one that was restarted knows what to give up.
     #[serde(default)]
     pub(crate) vips: Vec<VirtualAddress>,
+    /// The same for addresses for readers.
+    #[serde(default)]
+    pub(crate) reader_vips: BTreeSet<VirtualAddress>,
     /// Boot, pid and start time of its process when it was last seen.
     pub(crate) process: Option<(String, u32, u64)>,
+    /// What its process was recognised by when it answered last.
+    #[serde(default)]
+    pub(crate) former: Option<Former>,
+}
+
+/// What a server's process is recognised by while it does not answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Former {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) binlog_base: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) relay_log_base: Option<PathBuf>,
+    pub(crate) unit: Option<String>,
+    /// Settings that put some of its data outside of the data directory, with the places.
+    #[serde(default)]
+    pub(crate) outside: Vec<String>,
+}
+
+impl Former {
+    pub(crate) fn of(server: &ServerIdentity, relay_log_base: &str) -> Self {
+        Self {
+            data_dir: server.data_dir.clone(),
+            pid_file: server.pid_file.clone(),
+            binlog_base: server.binlog_base.clone(),
+            relay_log_base: Some(relay_log_base.into()).filter(|_| !relay_log_base.is_empty()),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn identity(&self, server: &Address) -> ServerIdentity {
+        let mut identity = ServerIdentity::new(server.clone());
+        identity.data_dir.clone_from(&self.data_dir);
+        identity.pid_file.clone_from(&self.pid_file);
+        identity.binlog_base.clone_from(&self.binlog_base);
+        identity.unit.clone_from(&self.unit);
+        identity
+    }
 }
 
 /// The file.
@@ -96,8 +141,11 @@ mod tests {
         let server = Address::new("db1", 3306);
         let record = ServerRecord {
             member: MemberRecord { epoch: Epoch(7), term: 9, held: Epoch(7) },
+            fenced: true,
             vips: vec!["10.0.0.100".parse().unwrap()],
+            reader_vips: BTreeSet::from(["10.0.0.101".parse().unwrap()]),
             process: Some(("boot".to_owned(), 12, 34)),
+            former: Some(Former { unit: Some("db.service".to_owned()), ..Former::default() }),
         };
         RecordFile::open(folder.path()).unwrap().keep(&server, &record).unwrap();
         assert_eq!(RecordFile::open(folder.path()).unwrap().of(&server), record);

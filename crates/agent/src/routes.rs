@@ -9,17 +9,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
 use primacy_agent_api::{
-    AbilitySaid, CHECKSUM, Capabilities, ExtendOrder, Fault, FaultKind, Fenced, FileEntry,
-    FileOrder, GrantOrder, LARGEST_PIECE, LeaseState, ListOrder, OfServer, Opened, Probe, Probed,
-    RangeOrder, Release, ServedServer, Standing, StandingOrder, WatchOrder, Watched, WhoAmI, paths,
+    AbilitySaid, CHECKSUM, Capabilities, ExtendOrder, Fault, FaultKind, FileEntry, FileOrder,
+    GrantOrder, LARGEST_PIECE, LeaseState, ListOrder, OfServer, Opened, Probe, Probed, RangeOrder,
+    ServedServer, Standing, StandingOrder, WatchOrder, Watched, WhoAmI, paths,
 };
 use primacy_certs::{Peer, Role};
 use primacy_host::{Ability, HostAccess as _};
 use primacy_plan::lease::{LeaseRefusal, Vote};
 use primacy_types::{Address, Millis, ProcessState};
 
-use crate::served::{Served, fault};
-use crate::{Agent, clock, observer};
+use crate::fence::{fence, release};
+use crate::served::{RECORD, Served, fault};
+use crate::{Agent, addresses, clock, observer, rebuild};
 
 /// No request is larger.
 const LARGEST_REQUEST: usize = 256 << 10;
@@ -28,7 +29,7 @@ const LARGEST_REQUEST: usize = 256 << 10;
 const LONGEST: Duration = Duration::from_secs(60);
 
 type Shared = Arc<Agent>;
-type Answer<T> = Result<Json<T>, Refused>;
+pub(crate) type Answer<T> = Result<Json<T>, Refused>;
 
 /// A refusal as an HTTP answer.
 pub(crate) struct Refused(Fault);
@@ -61,21 +62,29 @@ pub(crate) fn router(agent: Shared, peer: Peer) -> Router {
         .route(paths::WATCH, post(watch))
         .route(paths::FENCE, post(fence))
         .route(paths::RELEASE, post(release))
+        .route(paths::START, post(start))
+        .route(paths::STOP, post(stop))
         .route(paths::FILES, post(files))
         .route(paths::LENGTH, post(length))
         .route(paths::RANGE, post(range))
         .route(paths::STANDING, post(standing))
         .route(paths::GRANT, post(grant))
         .route(paths::OPEN, post(open))
-        .route(paths::PROBE, post(probe));
-    // An agent may ask one thing of another; with a stolen certificate of an agent nothing else
-    // can be done on another host.
+        .route(paths::PROBE, post(probe))
+        .route(paths::OFFER, post(rebuild::offer))
+        .route(paths::COPY_TOOLS, post(rebuild::copy_tools))
+        .route(paths::BUILD, post(rebuild::build))
+        .route(paths::JOB, post(rebuild::act))
+        .route(paths::JOB_STATE, post(rebuild::state));
+    // An agent may ask one thing of another, and show it the ticket of a manager; with a stolen
+    // certificate of an agent nothing else can be done on another host.
     let allowed = match peer.role {
         Role::Manager => for_managers,
         Role::Agent => Router::new(),
     };
     allowed
         .route(paths::EXTEND, post(extend))
+        .route(paths::BACKUP, post(rebuild::backup))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .layer(Extension(Arc::new(peer)))
@@ -90,11 +99,11 @@ async fn unknown(Extension(peer): Extension<Arc<Peer>>) -> Refused {
     Refused(Fault::new(FaultKind::Forbidden, text))
 }
 
-fn limit(asked: Millis) -> Duration {
+pub(crate) fn limit(asked: Millis) -> Duration {
     asked.as_duration().min(LONGEST)
 }
 
-fn served<'a>(agent: &'a Agent, server: &Address) -> Result<&'a Arc<Served>, Fault> {
+pub(crate) fn served<'a>(agent: &'a Agent, server: &Address) -> Result<&'a Arc<Served>, Fault> {
     agent.servers.get(server).ok_or_else(|| {
         let text = format!("{server} is not looked after by this agent ({})", agent.name());
         Fault::new(FaultKind::UnknownServer, text)
@@ -103,9 +112,10 @@ fn served<'a>(agent: &'a Agent, server: &Address) -> Result<&'a Arc<Served>, Fau
 
 async fn who(State(agent): State<Shared>) -> Answer<WhoAmI> {
     let own = agent.credentials.own();
-    let servers = agent.servers.values().map(|served| ServedServer {
-        server: served.server.clone(),
-        login: served.state().silent.clone(),
+    let servers = agent.servers.values().map(|served| {
+        let state = served.state();
+        let (login, guarded) = (state.silent.clone(), Some(state.guarded));
+        ServedServer { server: served.server.clone(), login, guarded }
     });
     Ok(Json(WhoAmI {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,6 +123,8 @@ async fn who(State(agent): State<Shared>) -> Answer<WhoAmI> {
         boot_id: clock::boot_id(),
         certificate_expires_at: own.expires_at,
         servers: servers.collect(),
+        lease: agent.servers.values().next().map(|served| served.times.ttl),
+        wall_clock: Some(clock::wall()),
     }))
 }
 
@@ -134,6 +146,8 @@ async fn capability(
         kill: said(able.kill),
         read_files: said(able.read_files),
         unit: able.unit,
+        mask_unit: able.mask_unit.map(said),
+        addresses: Some(said(addresses::able())),
     }))
 }
 
@@ -147,28 +161,22 @@ async fn watch(State(agent): State<Shared>, Json(order): Json<WatchOrder>) -> An
     Ok(Json(served.watched(order.after, limit(order.wait)).await))
 }
 
-async fn fence(State(agent): State<Shared>, Json(order): Json<OfServer>) -> Answer<Fenced> {
+async fn start(State(agent): State<Shared>, Json(order): Json<OfServer>) -> Answer<ProcessState> {
     let served = served(&agent, &order.server)?;
-    let host = served.host()?;
-    tracing::warn!(server = %served.server, "fenced by a manager");
-    let killed =
-        host.kill_and_keep_down(limit(order.limit)).await.map_err(|error| fault(&error))?;
-    served.state().killed = true;
-    Ok(Json(Fenced {
-        pid: killed.pid,
-        was: killed.was,
-        restarts_prevented: killed.restarts_prevented.count(),
-        unit: killed.unit.map(|unit| (unit.unit, unit.failure)),
-    }))
+    served.may_start()?;
+    let limit = limit(order.limit);
+    let host = served.host_or_former(limit).await?;
+    tracing::info!(server = %served.server, "started by a manager");
+    Ok(Json(host.start(limit).await.map_err(|error| fault(&error))?))
 }
 
-async fn release(State(agent): State<Shared>, Json(order): Json<Release>) -> Answer<()> {
+async fn stop(State(agent): State<Shared>, Json(order): Json<OfServer>) -> Answer<ProcessState> {
     let served = served(&agent, &order.server)?;
-    let host = served.host()?;
-    host.release().await.map_err(|error| fault(&error))?;
-    served.state().killed = false;
-    tracing::warn!(server = %served.server, "it may be started again");
-    Ok(Json(()))
+    served.may_stop()?;
+    let limit = limit(order.limit);
+    let host = served.host_or_former(limit).await?;
+    tracing::warn!(server = %served.server, "shut down by a manager");
+    Ok(Json(host.stop(limit).await.map_err(|error| fault(&error))?))
 }
 
 async fn files(
@@ -216,14 +224,24 @@ async fn standing(
 ) -> Answer<LeaseState> {
     let served = served(&agent, &order.server)?;
     let said = served.stands(&order);
-    served.keep()?;
-    Ok(Json(served.lease_state(said)))
+    let obeyed = said.is_ok();
+    if let Some(grant) = order.readers.as_ref().filter(|_| obeyed) {
+        let readers = &mut served.state().readers;
+        readers.holder.ordered(grant, clock::now());
+        readers.take_over.clone_from(&grant.take_over);
+    }
+    served.keep(RECORD).await?;
+    let mut answer = served.lease_state(said);
+    if order.readers.is_some() && obeyed {
+        answer.readers = Some(served.state().readers.answer(clock::now()));
+    }
+    Ok(Json(answer))
 }
 
 async fn grant(State(agent): State<Shared>, Json(order): Json<GrantOrder>) -> Answer<LeaseState> {
     let served = served(&agent, &order.server)?;
     let granted = served.state().member.granted(&order.grant, clock::now());
-    served.keep()?;
+    served.keep(RECORD).await?;
     Ok(Json(served.lease_state(granted.map(|()| 0))))
 }
 
@@ -238,7 +256,7 @@ async fn extend(State(agent): State<Shared>, Json(order): Json<ExtendOrder>) -> 
         state.member.vote(&order.extension, clock::now())
     };
     if vote == Vote::Yes {
-        served.keep()?;
+        served.keep(RECORD).await?;
     }
     Ok(Json(vote))
 }
@@ -263,7 +281,7 @@ async fn probe(State(agent): State<Shared>, Json(order): Json<Probe>) -> Answer<
 
 impl Served {
     /// A manager has said what the server is; gives what a grant must show, 0 if none is wanted.
-    fn stands(&self, order: &StandingOrder) -> Result<u64, LeaseRefusal> {
+    pub(crate) fn stands(&self, order: &StandingOrder) -> Result<u64, LeaseRefusal> {
         let now = clock::now();
         let mut state = self.state();
         state.farewell_heard |= state.farewell_told;
@@ -276,6 +294,8 @@ impl Served {
         // What is held of those that are not wanted any more is given up by whoever holds it.
         state.vips.clone_from(&order.vips);
         match order.standing {
+            // It is kept down: a lease would let it start before a manager lets it go.
+            Standing::Primary if state.fenced => state.member.hear(order.ask, now).map(|()| 0),
             Standing::Primary => state.member.asked(order.ask, now),
             Standing::Other => {
                 state.member.hear(order.ask, now)?;

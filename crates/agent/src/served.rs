@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use primacy_agent_api::{Fault, FaultKind, LeaseState, Watched};
-use primacy_host::{HostAccess, HostError, LocalHost, ServerIdentity};
+use primacy_host::{HostAccess, HostError, LocalHost, ServerIdentity, StartProgram};
 use primacy_plan::lease::{HeldLease, Hold, LeaseRefusal, LeaseTimes, Member};
 use primacy_types::{Address, ProcessState, ServerFacts, VirtualAddress};
 use tokio::sync::watch;
 
 use crate::logs::Logs;
-use crate::record::{RecordFile, ServerRecord};
+use crate::readers::Readers;
+use crate::record::{Former, RecordFile, ServerRecord};
 use crate::sql::Sql;
 use crate::{ServedOptions, clock};
 
@@ -21,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Limit of one look.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// A disk may take so long for what has to be written down before something else is done.
+pub(crate) const RECORD: Duration = Duration::from_secs(2);
 
 /// A process of the server: boot, pid and start time.
 pub(crate) type ProcessId = (String, u32, u64);
@@ -32,9 +36,13 @@ pub(crate) struct Served {
     pub(crate) sql: Sql,
     pub(crate) login: primacy_wire::ConnectOptions,
     pub(crate) times: LeaseTimes,
+    /// What starts it where no unit does.
+    start: Option<StartProgram>,
     state: Mutex<State>,
+    /// Letting it go, and keeping down what a manager fenced: one at a time.
+    pub(crate) fencing: tokio::sync::Mutex<()>,
     exits: watch::Sender<(u64, Option<ProcessState>)>,
-    record: Arc<Mutex<RecordFile>>,
+    record: Arc<tokio::sync::Mutex<RecordFile>>,
     boot: String,
 }
 
@@ -44,8 +52,14 @@ pub(crate) struct State {
     pub(crate) host: Option<Arc<LocalHost>>,
     /// What the server said of itself last.
     pub(crate) facts: Option<ServerFacts>,
+    /// What its process was recognised by when it answered last, also before the agent was started.
+    pub(crate) former: Option<Former>,
     /// Why it does not answer now.
     pub(crate) silent: Option<String>,
+    /// How often it has begun to answer.
+    pub(crate) appearances: u64,
+    /// It was looked at since the agent was started.
+    pub(crate) looked_at: bool,
     pub(crate) process: Option<ProcessState>,
     pub(crate) guarded: bool,
     pub(crate) cluster: Option<String>,
@@ -55,6 +69,8 @@ pub(crate) struct State {
     /// Those that this host holds now, and why not all of them.
     pub(crate) held: BTreeSet<VirtualAddress>,
     pub(crate) vip_problem: Option<String>,
+    /// Addresses for readers.
+    pub(crate) readers: Readers,
     pub(crate) agents: BTreeMap<Address, Address>,
     /// The process that ran when the agent was started, if it is the one that ran before: it is
     /// not closed before a manager had time to say what it is.
@@ -63,8 +79,15 @@ pub(crate) struct State {
     pub(crate) closed: Option<ProcessId>,
     /// Our own closing made it read-only: it is opened again if its lease comes back in this epoch.
     pub(crate) closed_by_us: Option<primacy_types::Epoch>,
-    /// A process that was killed because it could not be closed.
+    /// It was killed, because a manager said so or because it could not be closed, and this process
+    /// keeps it down.
     pub(crate) killed: bool,
+    /// A manager keeps it down: only a manager lets it start again. On record.
+    pub(crate) fenced: bool,
+    /// Why it could not be kept down, as it was said last.
+    pub(crate) not_down: Option<String>,
+    /// How often a manager has let it go since the agent was started.
+    pub(crate) let_go: u64,
     /// The agent is about to end.
     pub(crate) parting: bool,
     /// A manager was told so, and (by asking again) has read it.
@@ -76,15 +99,16 @@ impl Served {
     pub(crate) fn new(
         options: &ServedOptions,
         times: LeaseTimes,
-        record: Arc<Mutex<RecordFile>>,
+        record: Arc<tokio::sync::Mutex<RecordFile>>,
+        known: ServerRecord,
         kept: Option<HeldLease>,
     ) -> Self {
         let now = clock::now();
-        let known = record.lock().unwrap_or_else(PoisonError::into_inner).of(&options.server);
         // Differs from run to run: milliseconds since boot, with room for a thousand a second.
         let first_nonce = now.0.saturating_mul(1000);
         let member = Member::new(options.server.clone(), times, known.member, first_nonce, now);
-        let member = match kept {
+        // With the fence it lost its lease, whether or not the guard has heard so.
+        let member = match kept.filter(|_| !known.fenced) {
             Some(lease) => member.holding(lease),
             None => member,
         };
@@ -94,7 +118,10 @@ impl Served {
             member,
             host: None,
             facts: None,
+            former: known.former,
             silent: Some("it was not asked yet".to_owned()),
+            appearances: 0,
+            looked_at: false,
             process: None,
             guarded: false,
             cluster: None,
@@ -102,11 +129,15 @@ impl Served {
             take_over: false,
             held: BTreeSet::new(),
             vip_problem: None,
+            readers: Readers::new(first_nonce, known.reader_vips),
             agents: BTreeMap::new(),
             spared,
             closed: None,
             closed_by_us: None,
             killed: false,
+            fenced: known.fenced,
+            not_down: None,
+            let_go: 0,
             parting: false,
             farewell_told: false,
             farewell_heard: false,
@@ -116,7 +147,9 @@ impl Served {
             sql: Sql::new(options.login.clone()),
             login: options.login.clone(),
             times,
+            start: options.start.clone(),
             state: Mutex::new(state),
+            fencing: tokio::sync::Mutex::default(),
             exits: watch::Sender::new((0, None)),
             record,
             boot,
@@ -127,23 +160,44 @@ impl Served {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down what must not be forgotten: before an answer that rests on it leaves.
-    pub(crate) fn keep(&self) -> Result<(), Fault> {
-        let record = {
-            let state = self.state();
-            let host = state.host.as_ref().and_then(|host| host.process_id());
-            let process = host.map(|(pid, started)| (self.boot.clone(), pid, started));
-            ServerRecord {
-                member: state.member.record(),
-                vips: state.vips.clone(),
-                process: process.or(state.spared.clone()),
-            }
-        };
-        let mut file = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        file.keep(&self.server, &record).map_err(|error| {
-            let text = format!("what was decided could not be written down here: {error}");
+    /// Writes down what must not be forgotten: before an answer that rests on it leaves. A disk that
+    /// takes nothing for so long is an error, and holds up nothing else.
+    pub(crate) async fn keep(&self, limit: Duration) -> Result<(), Fault> {
+        let failed = |why: String| {
+            let text = format!("what was decided could not be written down here: {why}");
             Fault::new(FaultKind::Other, text)
-        })
+        };
+        let writing = async {
+            let mut file = Arc::clone(&self.record).lock_owned().await;
+            // Made when its turn has come: an older one never follows a newer one.
+            let (server, record) = (self.server.clone(), self.record_now());
+            tokio::task::spawn_blocking(move || file.keep(&server, &record)).await
+        };
+        match tokio::time::timeout(limit, writing).await {
+            Ok(Ok(written)) => written.map_err(|error| failed(error.to_string())),
+            Ok(Err(panicked)) => Err(failed(panicked.to_string())),
+            Err(_) => Err(failed(format!("the disk took nothing for {} ms", limit.as_millis()))),
+        }
+    }
+
+    /// As if it were being written to.
+    #[cfg(test)]
+    pub(crate) async fn disk(&self) -> tokio::sync::OwnedMutexGuard<RecordFile> {
+        Arc::clone(&self.record).lock_owned().await
+    }
+
+    fn record_now(&self) -> ServerRecord {
+        let state = self.state();
+        let host = state.host.as_ref().and_then(|host| host.process_id());
+        let process = host.map(|(pid, started)| (self.boot.clone(), pid, started));
+        ServerRecord {
+            member: state.member.record(),
+            fenced: state.fenced,
+            vips: state.vips.clone(),
+            reader_vips: state.readers.all(clock::now()),
+            process: process.or(state.spared.clone()),
+            former: state.former.clone(),
+        }
     }
 
     /// How it stands, for a manager.
@@ -166,8 +220,10 @@ impl Served {
                 .filter(|_| state.silent.is_none())
                 .map(ServerFacts::writable),
             process: state.process,
+            kept_down: state.killed || state.fenced,
             vips: state.held.iter().cloned().collect(),
             vip_problem: state.vip_problem.clone(),
+            readers: None,
         }
     }
 
@@ -179,19 +235,43 @@ impl Served {
         })
     }
 
-    pub(crate) fn logs(&self) -> Logs {
-        match &self.state().facts {
-            Some(facts) => Logs::new(
-                &facts.data_dir,
-                [facts.binlog_base.as_str(), facts.relay_log_base.as_str()],
-            ),
-            None => Logs::default(),
+    /// The same; where the server has not answered since the agent was started, by what it was
+    /// before that.
+    pub(crate) async fn host_or_former(&self, limit: Duration) -> Result<Arc<LocalHost>, Fault> {
+        if let Some(host) = self.state().host.clone() {
+            return Ok(host);
         }
+        let former = self.state().former.clone();
+        let Some(former) = former.filter(|former| former.data_dir.is_some()) else {
+            return self.host();
+        };
+        let mut identity = former.identity(&self.server);
+        identity.start = self.start.clone();
+        let host = LocalHost::expected(&identity, limit).await.map_err(|error| fault(&error))?;
+        let host = Arc::new(host);
+        Ok(self.state().host.get_or_insert(host).clone())
     }
 
-    /// The process that runs now.
+    pub(crate) fn logs(&self) -> Logs {
+        let state = self.state();
+        let Some(former) = &state.former else { return Logs::default() };
+        let text = |path: &Option<PathBuf>| {
+            path.as_deref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let (binlogs, relay_logs) = (text(&former.binlog_base), text(&former.relay_log_base));
+        Logs::new(&text(&former.data_dir), [&binlogs, &relay_logs])
+    }
+
+    /// The process that runs now. One in a process namespace that is not seen counts as another when
+    /// the server answers anew.
     pub(crate) fn current_process(&self) -> Option<ProcessId> {
-        let host = self.state().host.clone()?;
+        let (host, appearances) = {
+            let state = self.state();
+            (state.host.clone()?, state.appearances)
+        };
+        if host.is_unseen() {
+            return Some((self.boot.clone(), 0, appearances));
+        }
         let (pid, started) = host.process_id()?;
         Some((self.boot.clone(), pid, started))
     }
@@ -207,10 +287,27 @@ impl Served {
     pub(crate) async fn look(&self) {
         match self.sql.facts(LIMIT).await {
             Ok(facts) => {
-                let identity = identity(&self.server, &facts);
+                let mut identity = identity(&self.server, &facts);
+                identity.start.clone_from(&self.start);
+                // What is spread over several directories changes with a restart only.
+                let answered = self.state().silent.is_none();
+                let outside = match answered {
+                    true => None,
+                    false => self.sql.outside(&facts.data_dir, LIMIT).await.ok(),
+                };
                 {
                     let mut state = self.state();
-                    state.silent = None;
+                    state.appearances += u64::from(state.silent.take().is_some());
+                    let before = state.former.take();
+                    let mut former = Former::of(&identity, &facts.relay_log_base);
+                    if let Some(before) = before {
+                        former.unit = before.unit;
+                        former.outside = before.outside;
+                    }
+                    if let Some(outside) = outside {
+                        former.outside = outside;
+                    }
+                    state.former = Some(former);
                     state.facts = Some(facts);
                 }
                 if self.state().host.is_none() {
@@ -224,22 +321,58 @@ impl Served {
                 }
             }
             Err(error) => {
-                let text = error.to_string();
-                let mut state = self.state();
-                if state.silent.as_ref() != Some(&text) {
-                    tracing::warn!(server = %self.server, %error, "it cannot be asked");
-                    state.silent = Some(text);
-                }
+                self.is_silent(&error.to_string());
+                self.find_without_asking(LIMIT).await;
             }
         }
+        self.state().looked_at = true;
         let host = self.state().host.clone();
-        if let Some(host) = host
-            && let Ok(process) = host.process(LIMIT).await
-        {
-            self.state().process = Some(process);
+        if let Some(host) = host {
+            self.look_at(&host).await;
         }
-        if let Err(fault) = self.keep() {
+        if let Err(fault) = self.keep(RECORD).await {
             tracing::error!(%fault, "the state folder");
+        }
+    }
+
+    async fn look_at(&self, host: &LocalHost) {
+        match host.process(LIMIT).await {
+            Ok(process) => {
+                let mut state = self.state();
+                state.process = Some(process);
+                if let (Some(unit), Some(former)) = (host.unit(), state.former.as_mut()) {
+                    former.unit = Some(unit);
+                }
+            }
+            // Somebody gave it another data directory. It answers, so it is found anew, as when the
+            // agent starts; not while it is fenced.
+            Err(HostError::NotTheServer { .. }) => {
+                let mut state = self.state();
+                if state.silent.is_none() && !state.killed && !state.fenced {
+                    state.host = None;
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// How many exits of its process were seen.
+    pub(crate) fn exits(&self) -> u64 {
+        self.exits.borrow().0
+    }
+
+    fn is_silent(&self, error: &str) {
+        let mut state = self.state();
+        if state.silent.as_deref() != Some(error) {
+            tracing::warn!(server = %self.server, error, "it cannot be asked");
+            state.silent = Some(error.to_owned());
+        }
+    }
+
+    /// A server that does not answer since the agent was started, but said before where it is.
+    pub(crate) async fn find_without_asking(&self, limit: Duration) {
+        if let Err(fault) = self.host_or_former(limit).await {
+            tracing::debug!(server = %self.server, %fault, "its process was not found");
         }
     }
 

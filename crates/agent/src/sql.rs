@@ -59,6 +59,27 @@ impl Sql {
         .await
     }
 
+    /// Settings that put some of the server's data outside of its data directory.
+    pub(crate) async fn outside(
+        &self,
+        data_dir: &str,
+        limit: Duration,
+    ) -> Result<Vec<String>, WireError> {
+        const PLACES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
+            ('innodb_data_home_dir', 'innodb_log_group_home_dir', 'innodb_undo_directory', \
+             'aria_log_dir_path')";
+        let rows = self.with(limit, async |session, _| session.query(PLACES, limit).await).await?;
+        let data_dir = std::path::Path::new(data_dir);
+        let outside = rows.iter().filter_map(|row| {
+            let (name, place) = (row.at(0)?, row.at(1)?);
+            let path = data_dir.join(place);
+            let within = path.components().all(|part| part != std::path::Component::ParentDir)
+                && path.starts_with(data_dir);
+            (!within).then(|| format!("{name} = {place}"))
+        });
+        Ok(outside.collect())
+    }
+
     /// Makes the server read-only and ends application sessions; dump threads are left alone, so
     /// that replicas go on receiving. `Ok` means that it was seen to be read-only.
     pub(crate) async fn close(&self, limit: Duration) -> Result<usize, WireError> {

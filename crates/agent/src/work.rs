@@ -1,26 +1,31 @@
 //! The worker: everything that an agent does.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use primacy_agent_api::Credentials;
 use primacy_certs::Role;
 use primacy_plan::lease::{Hold, LeaseTimes};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::enforce::{Others, enforce, watch_over};
 use crate::guard::GuardLink;
+use crate::rebuild::Rebuilds;
 use crate::record::RecordFile;
 use crate::served::Served;
-use crate::{Agent, AgentOptions, AgentStartError, clock, listen};
+use crate::{Agent, AgentOptions, AgentStartError, ServedOptions, clock, health, listen};
 
 /// How often it is looked whether the certificates were renewed.
 const RENEWED: Duration = Duration::from_secs(10);
 
 /// How long a worker that is asked to end waits for a manager to take its leases back.
 const PARTING: Duration = Duration::from_secs(5);
+
+/// Limit of finding a server that was known before the agent was started.
+const FIND: Duration = Duration::from_millis(300);
 
 /// Works until `stop` resolves. With `guarded`, standard input is the socket of the guard. `ready`
 /// is called when requests are answered.
@@ -44,19 +49,25 @@ pub async fn work(
         true => GuardLink::from_stdin().await?,
         false => (GuardLink::none(), Vec::new()),
     };
-    let record = Arc::new(Mutex::new(RecordFile::open(&options.state_dir)?));
+    let file = RecordFile::open(&options.state_dir)?;
+    let known = |one: &ServedOptions| (one.clone(), file.of(&one.server));
+    let known: Vec<_> = options.servers.iter().map(known).collect();
+    let record = Arc::new(Mutex::new(file));
     let listener =
         TcpListener::bind((options.listen.host(), options.listen.port())).await.map_err(
             |source| AgentStartError::Listen { address: options.listen.to_string(), source },
         )?;
+    let health = health::listen(options.health.as_ref()).await?;
     let times = LeaseTimes::new(options.lease);
-    let servers = options.servers.iter().map(|one| {
+    let servers = known.into_iter().map(|(one, known)| {
         let lease = kept.iter().find(|(server, _)| *server == one.server);
         let lease = lease.map(|(_, lease)| lease.clone());
-        (one.server.clone(), Arc::new(Served::new(one, times, Arc::clone(&record), lease)))
+        let served = Served::new(&one, times, Arc::clone(&record), known, lease);
+        (one.server, Arc::new(served))
     });
     let credentials = Arc::new(credentials);
-    let agent = Arc::new(Agent { credentials, servers: servers.collect() });
+    let rebuilds = Arc::new(Rebuilds::new(&options.state_dir, Arc::clone(&credentials)));
+    let agent = Arc::new(Agent { credentials, servers: servers.collect(), rebuilds });
     let others = Arc::new(Others::new(Arc::clone(&agent.credentials)));
     let mut tasks = JoinSet::new();
     for served in agent.servers.values().cloned() {
@@ -64,11 +75,22 @@ pub async fn work(
         tasks.spawn(async move { looks.look_after().await });
         tasks.spawn(async move { watches.watch_exits().await });
         tasks.spawn(crate::addresses::hold(Arc::clone(&served)));
+        agent.rebuilds.recover(&served);
+        tasks.spawn(crate::readers::hold(Arc::clone(&served)));
         tasks.spawn(enforce(Arc::clone(&served)));
         tasks.spawn(watch_over(served, Arc::clone(&others), guard.clone()));
     }
     tasks.spawn(renew(Arc::clone(&agent.credentials)));
+    // A manager may be waiting for the logs of a server that has died: its first question comes at
+    // once.
+    for served in agent.servers.values() {
+        served.find_without_asking(FIND).await;
+        served.keep_down().await;
+    }
     tasks.spawn(listen::accept(Arc::clone(&agent), listener));
+    if let Some(listener) = health {
+        tasks.spawn(health::serve(&options, Arc::clone(&agent), listener));
+    }
     tracing::info!(listen = %options.listen, servers = agent.servers.len(), "the agent runs");
     ready();
     tokio::select! {
@@ -93,6 +115,9 @@ pub async fn work(
 async fn part(agent: &Agent) {
     for served in agent.servers.values() {
         served.state().parting = true;
+    }
+    for served in agent.servers.values() {
+        crate::readers::give_up_all(served).await;
     }
     let end = tokio::time::Instant::now() + PARTING;
     for served in agent.servers.values() {

@@ -74,8 +74,9 @@ async fn with_agent(pki: &Pki, act: impl AsyncFnOnce(Address)) {
         listen: listen.clone(),
         certificates: pki.issue(Role::Agent, "agent", Validity::days(1)),
         state_dir: pki.folder.path().join("state"),
-        servers: vec![ServedOptions { server: server(), login }],
+        servers: vec![ServedOptions { server: server(), login, start: None }],
         lease: Millis::from_secs(3),
+        health: None,
     };
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -1,6 +1,6 @@
 //! Orders that commands give, and the answers.
 
-use primacy_exec::Report;
+use primacy_exec::{PurgedLogs, Report};
 use primacy_plan::{Plan, Reason};
 use primacy_store::{Event, JournalEntry, OperationRecord};
 use primacy_types::Address;
@@ -40,6 +40,28 @@ pub struct PauseOrder {
     /// Why, for whoever looks next.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// Remove relay logs that are applied and that nobody may need any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeOrder {
+    /// Of these servers; of all replicas if none is named.
+    #[serde(default)]
+    pub servers: Vec<Address>,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What came of that, server by server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeReport {
+    /// The cluster.
+    pub cluster: String,
+    /// It was a dry run.
+    pub dry_run: bool,
+    /// Its servers.
+    pub servers: Vec<PurgedLogs>,
 }
 
 /// What came of an order.

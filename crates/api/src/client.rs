@@ -14,8 +14,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::{
-    Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, Service, SwitchoverOrder,
+    Answer, ApiError, CancelRebuild, CheckReport, ClusterView, ErrorKind, Explanation,
+    FailoverOrder, HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, PurgeOrder,
+    PurgeReport, RebuildAnswer, RebuildOrder, RebuildView, RejoinOrder, Rejoining, RestartOrder,
+    Restarting, Service, SwitchoverOrder,
 };
 
 /// Limit of a question.
@@ -183,6 +185,38 @@ impl Service for Client {
 
     async fn inject_empty(&self, name: &str, order: InjectOrder) -> Result<Injection, ApiError> {
         self.post(&format!("/v1/clusters/{}/inject-empty", escaped(name)), &order).await
+    }
+
+    async fn rebuild(&self, name: &str, order: RebuildOrder) -> Result<RebuildAnswer, ApiError> {
+        self.post(&format!("/v1/clusters/{}/rebuild", escaped(name)), &order).await
+    }
+
+    async fn rebuilds(&self, name: &str) -> Result<Vec<RebuildView>, ApiError> {
+        self.get(&format!("/v1/clusters/{}/rebuilds", escaped(name))).await
+    }
+
+    async fn cancel_rebuild(
+        &self,
+        name: &str,
+        order: CancelRebuild,
+    ) -> Result<RebuildView, ApiError> {
+        self.post(&format!("/v1/clusters/{}/rebuild/cancel", escaped(name)), &order).await
+    }
+
+    async fn purge_relay_logs(
+        &self,
+        name: &str,
+        order: PurgeOrder,
+    ) -> Result<PurgeReport, ApiError> {
+        self.post(&format!("/v1/clusters/{}/purge-relay-logs", escaped(name)), &order).await
+    }
+
+    async fn rejoin(&self, name: &str, order: RejoinOrder) -> Result<Rejoining, ApiError> {
+        self.post(&format!("/v1/clusters/{}/rejoin", escaped(name)), &order).await
+    }
+
+    async fn restart(&self, name: &str, order: RestartOrder) -> Result<Restarting, ApiError> {
+        self.post(&format!("/v1/clusters/{}/restart", escaped(name)), &order).await
     }
 
     async fn history(

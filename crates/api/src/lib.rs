@@ -7,16 +7,23 @@
 mod answer;
 mod client;
 mod errant;
+mod rebuild;
+mod rejoin;
+mod restart;
 mod routes;
 mod view;
 
 pub use answer::{
     Answer, ApiError, ErrorKind, FailoverOrder, HistoryDetail, HistoryEntry, PauseOrder,
-    SwitchoverOrder, Timeline,
+    PurgeOrder, PurgeReport, SwitchoverOrder, Timeline,
 };
 pub use client::{Client, ClientError};
 pub use errant::{InjectOrder, Injection};
+pub use rebuild::{CancelRebuild, RebuildAnswer, RebuildOrder, RebuildPhase, RebuildView};
+pub use rejoin::{RejoinOrder, Rejoining};
+pub use restart::{RestartOrder, Restarting};
 pub use routes::{Service, router};
 pub use view::{
-    CheckReport, ClusterView, Explanation, Incomplete, OperationView, ServerRole, ServerView,
+    CheckReport, ClusterView, Explanation, HostReport, Incomplete, LeaseView, OperationView,
+    ServerRole, ServerView,
 };

@@ -11,8 +11,10 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, SwitchoverOrder,
+    Answer, ApiError, CancelRebuild, CheckReport, ClusterView, ErrorKind, Explanation,
+    FailoverOrder, HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, PurgeOrder,
+    PurgeReport, RebuildAnswer, RebuildOrder, RebuildView, RejoinOrder, Rejoining, RestartOrder,
+    Restarting, SwitchoverOrder,
 };
 
 /// Whoever answers: a manager, or a command that works without one.
@@ -36,6 +38,26 @@ pub trait Service: Send + Sync + 'static {
     async fn resume(&self, name: &str) -> Result<ClusterView, ApiError>;
     /// Commits empty transactions in the place of errant ones.
     async fn inject_empty(&self, name: &str, order: InjectOrder) -> Result<Injection, ApiError>;
+    /// Begins to build a server's data anew; its progress is asked for.
+    async fn rebuild(&self, name: &str, order: RebuildOrder) -> Result<RebuildAnswer, ApiError>;
+    /// Rebuilds under way, and those that ended since the manager was started.
+    async fn rebuilds(&self, name: &str) -> Result<Vec<RebuildView>, ApiError>;
+    /// Ends a rebuild before its data is put in place.
+    async fn cancel_rebuild(
+        &self,
+        name: &str,
+        order: CancelRebuild,
+    ) -> Result<RebuildView, ApiError>;
+    /// Removes relay logs that are applied and that nobody may need any more.
+    async fn purge_relay_logs(
+        &self,
+        name: &str,
+        order: PurgeOrder,
+    ) -> Result<PurgeReport, ApiError>;
+    /// Makes a server that is back a replica.
+    async fn rejoin(&self, name: &str, order: RejoinOrder) -> Result<Rejoining, ApiError>;
+    /// Restarts a replica.
+    async fn restart(&self, name: &str, order: RestartOrder) -> Result<Restarting, ApiError>;
     /// Operations, the newest first.
     async fn history(
         &self,
@@ -60,6 +82,12 @@ pub fn router(service: Shared) -> Router {
         .route("/v1/clusters/{name}/pause", post(pause))
         .route("/v1/clusters/{name}/resume", post(resume))
         .route("/v1/clusters/{name}/inject-empty", post(inject_empty))
+        .route("/v1/clusters/{name}/rebuild", post(rebuild))
+        .route("/v1/clusters/{name}/rebuilds", get(rebuilds))
+        .route("/v1/clusters/{name}/rebuild/cancel", post(cancel_rebuild))
+        .route("/v1/clusters/{name}/purge-relay-logs", post(purge_relay_logs))
+        .route("/v1/clusters/{name}/rejoin", post(rejoin))
+        .route("/v1/clusters/{name}/restart", post(restart))
         .route("/v1/history", get(history))
         .route("/v1/history/{id}", get(operation))
         .with_state(service)
@@ -137,6 +165,53 @@ async fn inject_empty(
     Json(order): Json<InjectOrder>,
 ) -> Result2<Injection> {
     json(service.inject_empty(&name, order).await)
+}
+
+async fn rebuild(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+    Json(order): Json<RebuildOrder>,
+) -> Result2<RebuildAnswer> {
+    json(service.rebuild(&name, order).await)
+}
+
+async fn rebuilds(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+) -> Result2<Vec<RebuildView>> {
+    json(service.rebuilds(&name).await)
+}
+
+async fn cancel_rebuild(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+    Json(order): Json<CancelRebuild>,
+) -> Result2<RebuildView> {
+    json(service.cancel_rebuild(&name, order).await)
+}
+
+async fn purge_relay_logs(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+    Json(order): Json<PurgeOrder>,
+) -> Result2<PurgeReport> {
+    json(service.purge_relay_logs(&name, order).await)
+}
+
+async fn rejoin(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+    Json(order): Json<RejoinOrder>,
+) -> Result2<Rejoining> {
+    json(service.rejoin(&name, order).await)
+}
+
+async fn restart(
+    State(service): State<Shared>,
+    Path(name): Path<String>,
+    Json(order): Json<RestartOrder>,
+) -> Result2<Restarting> {
+    json(service.restart(&name, order).await)
 }
 
 /// Query of `/v1/history`.

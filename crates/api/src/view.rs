@@ -1,8 +1,12 @@
 //! What is shown of a cluster and its servers.
 
 use primacy_dcs::LockStatus;
-use primacy_plan::{Decision, Diagnosis, Finding, source_of};
-use primacy_types::{Address, ClusterSnapshot, Epoch, GtidMode, ReceiverState, WallClock};
+use primacy_plan::lease::Hold;
+use primacy_plan::{Decision, Diagnosis, Finding, HostSeen, source_of};
+use primacy_types::{
+    AbsenceState, Address, ClusterSnapshot, Epoch, GtidMode, ReceiverState, VirtualAddress,
+    WallClock,
+};
 use serde::{Deserialize, Serialize};
 
 /// The part that a server plays now.
@@ -21,6 +25,25 @@ pub enum ServerRole {
     Standalone,
     /// Nothing is known of it.
     Unknown,
+}
+
+/// What a server's agent says of its lease and of the addresses of its host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseView {
+    /// The agent answers the manager. If not, the rest is what it said last.
+    pub answers: bool,
+    /// What its lease lets the server do; `without` for whoever is not the primary.
+    pub hold: Hold,
+    /// The epoch of the lease.
+    pub epoch: Option<Epoch>,
+    /// It was lengthened by the other agents, without a manager.
+    pub by_voters: bool,
+    /// A guard closes the server if the agent cannot.
+    pub guarded: bool,
+    /// The virtual addresses that its host holds.
+    pub addresses: Vec<VirtualAddress>,
+    /// Why one that it should hold is not held.
+    pub problem: Option<String>,
 }
 
 /// One server, as tables and programs want it.
@@ -50,6 +73,9 @@ pub struct ServerView {
     pub site: Option<String>,
     /// Replication is broken: the errors.
     pub errors: Vec<String>,
+    /// Its lease, where leases are in force and a manager answers.
+    #[serde(default)]
+    pub lease: Option<LeaseView>,
 }
 
 /// What is under way on a cluster.
@@ -123,6 +149,18 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// What could not be looked at.
     pub incomplete: Vec<Incomplete>,
+    /// What may be done on the servers' hosts.
+    #[serde(default)]
+    pub hosts: Vec<HostReport>,
+}
+
+/// The host of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// What was seen of it.
+    pub host: HostSeen,
+    /// What a failover of this server can and cannot promise, in sentences.
+    pub promises: Vec<String>,
 }
 
 impl ServerView {
@@ -152,6 +190,10 @@ impl ServerView {
                 }
             }
         }
+        let absence = snapshot.absent.get(address).map(|absence| &absence.state);
+        if let Some(absence) = absence.filter(|_| live) {
+            errors.push(absence.to_string());
+        }
         let mut words: Vec<&str> = Vec::new();
         if live {
             match role {
@@ -171,6 +213,13 @@ impl ServerView {
             }
             if role != ServerRole::Primary && facts.is_some_and(|f| f.writable()) {
                 words.push("Writable");
+            }
+            match absence {
+                Some(AbsenceState::Quarantined { .. }) => words.push("Quarantined"),
+                Some(AbsenceState::Waiting) => words.push("Waiting For Rejoin"),
+                Some(AbsenceState::Unable { .. }) => words.push("Left Behind"),
+                Some(AbsenceState::Rewinding { .. }) => words.push("Being Rewound"),
+                Some(AbsenceState::Replaced | AbsenceState::Relearning { .. }) | None => {}
             }
             words.push("Running");
         } else if let Some(failure) = server.and_then(|s| s.contact.failure()) {
@@ -201,6 +250,7 @@ impl ServerView {
                 .and_then(|c| c.lag_seconds),
             site: snapshot.policy.server(address).site,
             errors,
+            lease: None,
         }
     }
 }

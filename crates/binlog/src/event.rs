@@ -39,7 +39,7 @@ pub use previous_gtids::PreviousGtids;
 pub use query::Query;
 pub use raw::{ChecksumMismatch, MAX_EVENT_LENGTH, RawEvent};
 pub use rotate::Rotate;
-pub use rows::{RowsChange, RowsEvent};
+pub use rows::{RowSpan, RowsChange, RowsEvent};
 pub use statement::{Statement, XaVerb};
 pub use table_map::{Column, TableMap};
 pub use variables::{IntVar, IntVarKind, Rand, UserVar};

@@ -10,7 +10,7 @@
 //! [`relay`] reads relay logs in the coordinates of their source, [`cut`] takes out what is
 //! missing, and an [`Archive`] keeps it. For people, [`describe`] puts events into words,
 //! [`verify`] judges files, and [`copy`] keeps a copy of a server's files; [`pick`] takes some
-//! transactions out of a stream.
+//! transactions out of a stream, and [`undo`] turns them round.
 //!
 //! Not here: the network, decisions, and anything that applies events.
 
@@ -32,6 +32,7 @@ pub mod pick;
 pub mod relay;
 pub mod scan;
 pub mod transaction;
+pub mod undo;
 pub mod verify;
 
 pub use archive::{

@@ -1,29 +1,38 @@
 //! The command line: every verb and option with its documentation. Help texts, completions and
 //! man pages are made from this.
 
+mod add_replica;
 mod agent;
 mod binlog;
 mod binlog_serve;
+mod check_vip;
 mod cluster;
 mod errant;
 mod examples;
 mod local;
+mod rebuild;
 mod sandbox;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use add_replica::AddReplica;
 pub(crate) use agent::{AgentArgs, CertRole, CertsVerb, InitCerts, IssueCert, ShowCert};
 pub(crate) use binlog::{
     BinlogVerb, CutLogs, DiffLogs, SaveLogs, ServerLogin, ShowLogs, TlsWanted, VerifyLogs,
 };
 pub(crate) use binlog_serve::{BinlogServe, SyncWhen};
-pub(crate) use cluster::{Failover, HistoryArgs, List, Pause, Status, Switchover, ToAct, ToShow};
+pub(crate) use check_vip::CheckVip;
+pub(crate) use cluster::{
+    Failover, HistoryArgs, List, Pause, PurgeRelayLogs, RejoinArgs, RestartArgs, RollingRestart,
+    Status, Switchover, ToAct, ToShow,
+};
 pub(crate) use errant::{ErrantVerb, ExportErrant, InjectEmpty};
 pub(crate) use local::{
     Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
 };
+pub(crate) use rebuild::Rebuild;
 pub(crate) use sandbox::{GtidSwitch, OneServer, SandboxVerb, Up};
 
 use crate::exit;
@@ -87,7 +96,6 @@ pub(crate) enum ColorWhen {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Verb {
     /// Watch the configured clusters and act: the daemon
     ///
@@ -125,6 +133,14 @@ pub(crate) enum Verb {
     /// risks a failover or switchover, with 1 otherwise; advice does not count.
     #[command(after_long_help = examples::CHECK)]
     Check(ToShow),
+    /// Say whether this host may have the primary's virtual address: for keepalived and the like
+    ///
+    /// Asks the health address of this host's agent, which says yes only while the server accepts
+    /// writes and holds its lease. Where the configuration has no [agent], the running manager and
+    /// the server named with --server must both say so. Exits with 0 for yes and with 1 for no; in
+    /// doubt, and when the time is up, it is no. One line says why.
+    #[command(after_long_help = examples::CHECK_VIP)]
+    CheckVip(CheckVip),
     /// Say what is believed, on what evidence, and why something is or is not done
     #[command(after_long_help = examples::EXPLAIN)]
     Explain(ToShow),
@@ -145,14 +161,58 @@ pub(crate) enum Verb {
     /// terminal, --force and --accept-loss are refused unless --yes is given.
     #[command(after_long_help = examples::FAILOVER)]
     Failover(Failover),
+    /// Build a server's data anew from another server's, and let it replicate
+    ///
+    /// The data is copied to a new directory beside the old one: by the clone plugin on MySQL, with
+    /// mariadb-backup on MariaDB, from a replica if one can give it. Only then is the server shut down,
+    /// the new data put in place and the server started; it is brought to replicate, and its old data
+    /// is kept beside the new. Whatever fails before that leaves the server as it was.
+    ///
+    /// On a terminal the plan is shown and has to be confirmed, unless --yes is given.
+    #[command(after_long_help = examples::REBUILD)]
+    Rebuild(Rebuild),
+    /// Add a server to a cluster: look at it, write it into the configuration, and build its data
+    ///
+    /// The server runs, read-only, with an initialised data directory and the manager's account, and
+    /// an agent looks after it. It gets the data of a replica as by `primacy rebuild`, and what it has
+    /// now is kept beside that.
+    #[command(name = "add-replica", after_long_help = examples::ADD_REPLICA)]
+    AddReplica(AddReplica),
     /// Stop automatic actions on a cluster; it is still watched
     #[command(after_long_help = examples::PAUSE)]
     Pause(Pause),
     /// Allow automatic actions again: ends a pause, and the block after a recent failover
     Resume(ToAct),
+    /// Make a server that is back a replica of the primary
+    ///
+    /// The manager does this by itself for a former primary, unless `policy.rejoin` says otherwise.
+    /// What the server has and the primary has not is saved as a binary log and as text before
+    /// anything else is done; then it is left alone, or its transactions are undone, or its data is
+    /// replaced. Exits with 1 if the server does not replicate afterwards.
+    #[command(after_long_help = examples::REJOIN)]
+    Rejoin(RejoinArgs),
+    /// Shut a replica down, start it again, and wait until it has caught up
+    ///
+    /// Refused while the cluster cannot do without it, and for the primary. Its host must be in
+    /// reach: an agent, ssh, or this machine.
+    #[command(after_long_help = examples::RESTART)]
+    Restart(RestartArgs),
+    /// Restart every server of a cluster, one after another, the primary last
+    ///
+    /// Replicas first, each caught up before the next one; then the role moves to one of them, and
+    /// the former primary is restarted. Stops at the first that fails, and says what was done.
+    #[command(after_long_help = examples::ROLLING_RESTART)]
+    RollingRestart(RollingRestart),
     /// Find errant transactions, export them, and make them known to every server
     #[command(subcommand, after_long_help = examples::ERRANT)]
     Errant(ErrantVerb),
+    /// Remove relay logs that are applied and that no sibling may need any more
+    ///
+    /// For replicas with relay_log_purge = OFF; others do it themselves. One replica after another,
+    /// and only while the cluster is well and nothing is under way. What a replica has not applied
+    /// is never removed.
+    #[command(after_long_help = examples::PURGE_RELAY_LOGS)]
+    PurgeRelayLogs(PurgeRelayLogs),
     /// List past operations, or show one with its timeline and journal
     #[command(after_long_help = examples::HISTORY)]
     History(HistoryArgs),

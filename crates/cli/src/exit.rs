@@ -22,7 +22,8 @@ const TABLE: [(Exit, &str); 5] = [
     (Exit::Done, "done, or shown; `check` found nothing that blocks or risks a failover"),
     (
         Exit::Refused,
-        "refused, failed, or `check`, `binlog verify` or `binlog diff` found something",
+        "refused, failed, or `check`, `binlog verify` or `binlog diff` found something; \
+         `check-vip`: no",
     ),
     (Exit::Usage, "the command line or the configuration is wrong; nothing was tried"),
     (Exit::Unreachable, "the manager, or the server that was meant, could not be reached"),

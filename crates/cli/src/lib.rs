@@ -55,8 +55,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit.into()
 }
 
+/// So many threads at least, however few processors there are: one that waits for a slow disk, or for
+/// a process to be started, must not hold up what others are in time for (leases, looks, locks).
+const THREADS: usize = 4;
+
 fn run(cli: &Cli, printer: &mut Printer) -> failure::Outcome {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.max(THREADS))
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Refused, format!("no threads can be started: {e}")))?;

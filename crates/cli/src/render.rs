@@ -10,12 +10,14 @@ pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod plan;
+pub(crate) mod rebuild;
+pub(crate) mod relay_logs;
 pub(crate) mod sandbox;
 pub(crate) mod seen;
 pub(crate) mod status;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod topology;
 
 /// Joins the parts of a page with an empty line between them.

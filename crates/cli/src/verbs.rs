@@ -1,15 +1,21 @@
 //! What each verb does.
 
 mod act;
+mod add_replica;
 mod agent;
 mod binlog;
 mod binlog_serve;
 mod certs;
+mod check_vip;
 mod config;
 mod daemon;
 mod errant;
 mod grants;
 mod past;
+mod rebuild;
+mod rejoin;
+mod relay_logs;
+mod restart;
 mod sandbox;
 mod shell;
 mod show;
@@ -31,12 +37,19 @@ pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
         Verb::List(List::Clusters) => show::clusters(global, printer).await,
         Verb::Topology(which) => show::topology(global, printer, which).await,
         Verb::Check(which) => show::check(global, printer, which).await,
+        Verb::CheckVip(args) => Box::pin(check_vip::run(global, printer, args)).await,
         Verb::Explain(which) => show::explain(global, printer, which).await,
         Verb::Switchover(args) => act::switchover(global, printer, args).await,
         Verb::Failover(args) => act::failover(global, printer, args).await,
+        Verb::Rebuild(args) => Box::pin(rebuild::run(global, printer, args)).await,
+        Verb::AddReplica(args) => Box::pin(add_replica::run(global, printer, args)).await,
         Verb::Pause(args) => act::pause(global, printer, args).await,
         Verb::Resume(which) => act::resume(global, printer, which).await,
+        Verb::Rejoin(args) => Box::pin(rejoin::run(global, printer, args)).await,
+        Verb::Restart(args) => restart::one(global, printer, args).await,
+        Verb::RollingRestart(args) => Box::pin(restart::rolling(global, printer, args)).await,
         Verb::Errant(verb) => errant::run(global, printer, verb).await,
+        Verb::PurgeRelayLogs(args) => relay_logs::purge(global, printer, args).await,
         Verb::History(args) => past::history(global, printer, args).await,
         Verb::Grants(args) => grants::grants(global, printer, args).await,
         Verb::Binlog(BinlogVerb::Serve(args)) => Box::pin(binlog_serve::run(global, args)).await,

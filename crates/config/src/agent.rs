@@ -1,7 +1,7 @@
 //! The agent's sections, and the certificate of the manager.
 
 use crate::error::Problems;
-use crate::fields::{Lookup, read_agent};
+use crate::fields::{Lookup, read_agent, read_call};
 use crate::model::{AgentConfig, AgentServer, CertificateFiles};
 use crate::schema::Section;
 use crate::security::{Owner, read_account, read_tls};
@@ -16,6 +16,7 @@ fn lookup<'t>(tree: &'t Tree, path: &str) -> Lookup<'t> {
 pub(crate) fn read(tree: &Tree, problems: &mut Problems<'_>) -> Option<AgentConfig> {
     let span = &tree.tables.get("agent")?.span;
     let (listen, certificates, state_dir, lease) = read_agent(&lookup(tree, "agent"));
+    let health = lookup(tree, "agent").address("health");
     let servers = servers(tree, problems);
     if servers.as_ref().is_some_and(Vec::is_empty) {
         problems.add(
@@ -37,6 +38,7 @@ pub(crate) fn read(tree: &Tree, problems: &mut Problems<'_>) -> Option<AgentConf
         certificates,
         state_dir,
         lease,
+        health,
         servers: servers?,
         account: account?,
         tls: tls?,
@@ -67,6 +69,7 @@ fn servers(tree: &Tree, problems: &mut Problems<'_>) -> Option<Vec<AgentServer>>
                     address: named,
                     connect: address("connect"),
                     socket: at.path("socket"),
+                    start: read_call(&at, "start"),
                 });
             }
             (None, _) => {

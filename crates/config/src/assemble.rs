@@ -7,7 +7,9 @@ use std::ops::Range;
 use primacy_types::{Address, HostAccessKind, Policy, Promotion, ServerPolicy};
 
 use crate::error::Problems;
-use crate::fields::{Lookup, read_manager, read_policy, read_server, read_ssh, read_timing};
+use crate::fields::{
+    Lookup, read_manager, read_policy, read_server, read_shutdown_script, read_ssh, read_timing,
+};
 use crate::model::{Accounts, ClusterConfig, ClusterKind, ClusterName, Config};
 use crate::schema::Section;
 use crate::security::{Owner, read_account, read_tls};
@@ -224,7 +226,21 @@ impl<'t> ClusterReader<'t> {
 
     /// An address may only be held under a lease.
     fn check_vips(&self, at: &Lookup<'_>, servers: &[Listed], problems: &mut Problems<'_>) {
-        let Some((found, _)) = at.found("vip") else { return };
+        let addresses = |name: &str| match at.value(name) {
+            Some(Value::VirtualAddresses(vips)) => vips,
+            _ => Vec::new(),
+        };
+        let (vips, readers) = (addresses("vip"), addresses("reader_vip"));
+        if let Some((found, _)) = at.found("reader_vip")
+            && let Some(twice) = readers.iter().find(|r| vips.iter().any(|v| v.ip() == r.ip()))
+        {
+            problems.add(
+                &found.value_span,
+                format!("{twice} is the primary's address already"),
+                "write it in one of `vip` and `reader_vip` only",
+            );
+        }
+        let Some((found, _)) = at.found("vip").or_else(|| at.found("reader_vip")) else { return };
         let bare = servers.iter().find(|s| {
             s.policy.promotion != Promotion::Never && s.policy.host_access != HostAccessKind::Agent
         });
@@ -291,7 +307,17 @@ impl<'t> ClusterReader<'t> {
             host_access: self.host_access(),
             hooks: hooks?,
             webhooks: webhooks?,
+            shutdown_script: read_shutdown_script(&at),
+            shutdown_timeout: at.duration("shutdown_timeout"),
+            purge_relay_logs_every: at
+                .value("purge_relay_logs_every")
+                .is_some()
+                .then(|| at.duration("purge_relay_logs_every")),
             vips: match at.value("vip") {
+                Some(Value::VirtualAddresses(vips)) => vips,
+                _ => Vec::new(),
+            },
+            reader_vips: match at.value("reader_vip") {
                 Some(Value::VirtualAddresses(vips)) => vips,
                 _ => Vec::new(),
             },

@@ -4,13 +4,17 @@
 //! and fails until that is done.
 
 mod hooks;
+mod hosts;
+mod security;
 
-use primacy_types::{HostAccessKind, Millis, Promotion, RefuseOrProceed, WithoutAcker};
+use primacy_types::{
+    HostAccessKind, Millis, OnErrant, Promotion, RefuseOrProceed, Rejoin, WithoutAcker,
+};
 
 use crate::model::ClusterKind;
 use crate::schema::Preset::{Is, Required, Unset};
 use crate::schema::{Key, Kind, Preset, Reserved, Section};
-use crate::words::{TlsMode, words_of};
+use crate::words::words_of;
 
 /// Every section, in the order in which it is documented and shown.
 pub(crate) const SECTIONS: &[Section] = &[
@@ -31,16 +35,16 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         path: "agent.account",
         defaults: None,
-        doc: "The account with which the agent logs in to its servers: one with the privileges of \
-              the manager's (`primacy grants --purpose manager`) at the agent's own host. Exactly \
-              one of the `password_` keys must be written.",
-        keys: ACCOUNT,
+        doc: "The account with which the agent logs in to its servers, and looks at others when a \
+              manager asks it to; `primacy grants --purpose agent` prints the privileges that it \
+              needs. Exactly one of the `password_` keys must be written.",
+        keys: security::ACCOUNT,
     },
     Section {
         path: "agent.tls",
         defaults: None,
         doc: "How the agent's connections to its servers are protected.",
-        keys: TLS,
+        keys: security::TLS,
     },
     Section {
         path: "cluster.*",
@@ -61,21 +65,21 @@ pub(crate) const SECTIONS: &[Section] = &[
         defaults: Some("defaults.accounts.manager"),
         doc: "The account that watches and changes the servers; `primacy grants` prints the \
               privileges that it needs. Exactly one of the `password_` keys must be written.",
-        keys: ACCOUNT,
+        keys: security::ACCOUNT,
     },
     Section {
         path: "cluster.*.accounts.replication",
         defaults: Some("defaults.accounts.replication"),
         doc: "The account with which a repointed replica logs in at its new source. Exactly one \
               of the `password_` keys must be written.",
-        keys: ACCOUNT,
+        keys: security::ACCOUNT,
     },
     Section {
         path: "cluster.*.tls",
         defaults: Some("defaults.tls"),
         doc: "How Primacy's own connections to the servers are protected. What replicas use \
               between each other is not changed by this.",
-        keys: TLS,
+        keys: security::TLS,
     },
     Section {
         path: "cluster.*.timing",
@@ -197,6 +201,14 @@ const MANAGER: &[Key] = &[
          from the folder of this file.",
     ),
     key(
+        "health",
+        Kind::Address,
+        Unset("there is none"),
+        "Where `/primary`, `/replica`, `/ready` and the like are answered over plain HTTP, for load \
+         balancers and container platforms: see [health.md](health.md). There is no password and \
+         no encryption, and little is told. It is read when the manager starts.",
+    ),
+    key(
         "max_failovers_at_once",
         Kind::Integer { min: 1, max: 1000 },
         Is("1"),
@@ -236,34 +248,20 @@ const CLUSTER: &[Key] = &[
          Every server that may be promoted needs an agent.",
     ),
     key(
-        "ssh_user",
-        Kind::SshUser,
-        Unset("as ssh's own configuration says"),
-        "Who logs in at the hosts of servers with `host_access = \"ssh\"`: a user that may read \
-         the data directory. To fence a server it has to be root, the server's own user, or one \
-         that may use sudo without a password (`sudo -n`). Logins are by key; Primacy never asks \
-         for a password.",
-    ),
-    key(
-        "ssh_port",
-        Kind::Integer { min: 1, max: 65_535 },
-        Unset("as ssh's own configuration says"),
-        "Where sshd listens on these hosts.",
-    ),
-    key(
-        "ssh_options",
-        Kind::SshOptions,
+        "reader_vip",
+        Kind::VirtualAddresses,
         Unset("none"),
-        "Further options of the `ssh` program, each as one text: `\"-oProxyJump=bastion\"`, \
-         `\"-i/etc/primacy/id_ed25519\"`, `\"-F/etc/primacy/ssh_config\"`. Host keys are checked as \
-         ssh's configuration says: an unknown one is refused, not asked about.",
+        "Virtual addresses for readers, written as in `vip`: each is held by the host of one healthy \
+         replica, spread over them. Every server that may be promoted needs an agent; see \
+         [agents.md](agents.md#addresses-for-readers).",
     ),
-    key(
-        "ssh_command",
-        Kind::Text { min: 1, max: 4096 },
-        Is("ssh"),
-        "The `ssh` program: a name that is looked for in `PATH`, or an absolute path.",
-    ),
+    hosts::SSH_USER,
+    hosts::SSH_PORT,
+    hosts::SSH_OPTIONS,
+    hosts::SSH_COMMAND,
+    hosts::SHUTDOWN_SCRIPT,
+    hosts::SHUTDOWN_TIMEOUT,
+    hosts::PURGE_RELAY_LOGS_EVERY,
 ];
 
 const SERVER: &[Key] = &[
@@ -311,54 +309,12 @@ const SERVER: &[Key] = &[
         Unset("port 7620 of the server's host"),
         "Where the agent of a server with `host_access = \"agent\"` listens.",
     ),
-];
-
-const ACCOUNT: &[Key] = &[
-    key("user", Kind::Text { min: 1, max: 128 }, Required, "The user name on the servers."),
     key(
-        "password_file",
-        Kind::Path,
-        Unset("another key names the source"),
-        "A file that holds the password and nothing else. A relative path is taken from the \
-         folder of this file.",
-    ),
-    key(
-        "password_env",
-        Kind::EnvName,
-        Unset("another key names the source"),
-        "The name of a variable in the manager's environment that holds the password.",
-    ),
-    key(
-        "password_credential",
-        Kind::CredentialName,
-        Unset("another key names the source"),
-        "The name of a systemd credential (`LoadCredential=`): the file of this name in \
-         `$CREDENTIALS_DIRECTORY`.",
-    ),
-];
-
-const TLS: &[Key] = &[
-    key(
-        "mode",
-        Kind::Word(words_of::<TlsMode>),
-        Is("off"),
-        "`required`: TLS with any certificate; `verify-ca`: the certificate comes from an \
-         authority in `ca_file`; `full`: it also names the host; `pinned`: it is the one of \
-         `fingerprint`. There is no mode that falls back to no TLS.",
-    ),
-    key(
-        "ca_file",
-        Kind::Path,
-        Unset("none"),
-        "PEM file of the authorities that `verify-ca` and `full` trust. A relative path is taken \
-         from the folder of this file.",
-    ),
-    key(
-        "fingerprint",
-        Kind::Fingerprint,
-        Unset("none"),
-        "SHA-256 of the server's certificate for `pinned`, as `openssl x509 -noout -fingerprint \
-         -sha256` prints it.",
+        "start",
+        Kind::Call,
+        Unset("the systemd unit of the server"),
+        "What starts the server where no systemd unit does: a program by its absolute path, and its \
+         arguments, without a shell. For servers without an agent, whose own file says it.",
     ),
 ];
 
@@ -453,6 +409,15 @@ const POLICY: &[Key] = &[
          it is not back by then, `failover` does so at once, `ignore` leaves it to people.",
     ),
     key(
+        "write_probe",
+        Kind::OffOrDuration { min: Millis::from_secs(2), max: HOUR },
+        Is("off"),
+        "Every second the primary must commit a small row (in the table `primacy.probe`); one that \
+         has not committed anything for so long, because its disk is full or hangs, is replaced. \
+         Take a time that no commit of yours needs. Waits for locks, backups or semi-sync \
+         acknowledgements never count. `off` writes nothing.",
+    ),
+    key(
         "on_possible_loss",
         Kind::Word(words_of::<Option<RefuseOrProceed>>),
         Is("auto"),
@@ -464,6 +429,21 @@ const POLICY: &[Key] = &[
         Kind::Bool,
         Is("false"),
         "Replicas with errant transactions (their own, that no other server has) may be promoted.",
+    ),
+    key(
+        "rejoin",
+        Kind::Word(words_of::<Rejoin>),
+        Is("auto"),
+        "When a former primary is back: `auto` makes it a replica, `ask` says so and waits for \
+         `primacy rejoin`, `never` leaves it to people. It is read-only in every case.",
+    ),
+    key(
+        "on_errant",
+        Kind::Word(words_of::<OnErrant>),
+        Is("quarantine"),
+        "When a server that is back has transactions which the primary has not. They are saved to \
+         a file first; then `quarantine` leaves it as it is, `rewind` undoes them where that is \
+         proved to be right, `rebuild` replaces its data by a copy of a replica's.",
     ),
     key(
         "stay_in_site",
@@ -513,6 +493,27 @@ const POLICY: &[Key] = &[
          commits wait, `degrade` promotes without semi-sync until they return, `refuse` does not \
          promote.",
     ),
+    key(
+        "reader_vip_on_primary",
+        Kind::Bool,
+        Is("true"),
+        "While no replica is healthy enough the addresses of `reader_vip` go to the primary's host. \
+         `false`: nobody has them then.",
+    ),
+    key(
+        "reader_vip_max_lag",
+        duration(Millis(1000), DAY),
+        Is("30s"),
+        "A replica that is further behind than this gets no address of `reader_vip`.",
+    ),
+    key(
+        "reader_vip_lease",
+        duration(Millis(5000), HOUR),
+        Is("10s"),
+        "A host that hears from no manager gives its addresses of `reader_vip` up after 60 % of \
+         this; those of a host that is lost go to another one after 105 % of it. It should be \
+         longer than a restart of the manager takes.",
+    ),
 ];
 
 const AGENT: &[Key] = &[
@@ -544,6 +545,14 @@ const AGENT: &[Key] = &[
         "Length of a lease: without renewal a primary is made read-only after 60 % of it and \
          killed after 85 %. It must be the same as the managers' `timing.lease`.",
     ),
+    key(
+        "health",
+        Kind::Address,
+        Unset("there is none"),
+        "Where `/primary`, `/replica`, `/writable` and the like are answered over plain HTTP, for \
+         load balancers, keepalived (`primacy check-vip`) and container platforms: see \
+         [health.md](health.md). There is no password and no encryption, and little is told.",
+    ),
 ];
 
 const AGENT_SERVER: &[Key] = &[
@@ -564,5 +573,12 @@ const AGENT_SERVER: &[Key] = &[
         Kind::Path,
         Unset("the agent connects over TCP"),
         "The server's unix socket, if the agent shall use it.",
+    ),
+    key(
+        "start",
+        Kind::Call,
+        Unset("the systemd unit of the server"),
+        "What starts the server where no systemd unit does: a program by its absolute path, and its \
+         arguments, without a shell. It must become the server's user itself (`--user=mysql`).",
     ),
 ];

@@ -5,8 +5,8 @@ use primacy_types::Millis;
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// Reads a duration: whole numbers with units, the larger unit first, each unit once.
-pub(crate) fn parse(text: &str) -> Option<Millis> {
+/// Reads a duration (`500ms`, `1m 30s`): whole numbers with units, the larger unit first, each unit once.
+pub fn parse(text: &str) -> Option<Millis> {
     let mut rest = text.trim();
     let mut units = UNITS.iter();
     let mut total: u64 = 0;

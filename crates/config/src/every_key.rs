@@ -17,6 +17,7 @@ fn other(key: &Key) -> String {
         }
         Kind::Word(words) => words().iter().map(|word| format!("\"{word}\"")).collect(),
         Kind::CleanShutdown => vec!["\"wait 5m\"".to_owned()],
+        Kind::OffOrDuration { .. } => vec!["\"10s\"".to_owned()],
         Kind::Text { .. } => vec!["\"something\"".to_owned()],
         Kind::Addresses => vec!["[\"db9:3306\", \"db1:3306\"]".to_owned()],
         Kind::Path => vec!["\"else/where\"".to_owned()],
@@ -54,7 +55,7 @@ fn file_with(section: &Section, key: &Key) -> String {
     let policy =
         if key.name == "semi_sync_without_acker" { "semi_sync_wait_count = 1" } else { "" };
     let certificates = match key.name {
-        "certificate" | "key" | "authority" | "vip" | "host_access" => {
+        "certificate" | "key" | "authority" | "vip" | "reader_vip" | "host_access" => {
             "certificate = \"c\"\nkey = \"k\"\nauthority = \"a\""
         }
         _ => "",
@@ -64,7 +65,7 @@ fn file_with(section: &Section, key: &Key) -> String {
     put("agent.server[]", "address = \"db3:3306\"");
     put("agent.account", account);
     put("agent.tls", if section.path == "agent.tls" { tls } else { "" });
-    let access = if key.name == "vip" { "\nhost_access = \"agent\"" } else { "" };
+    let access = if key.name.ends_with("vip") { "\nhost_access = \"agent\"" } else { "" };
     put("cluster.*", &format!("servers = [\"db1:3306\", \"db2:3306\"]{access}"));
     put("cluster.*.server[]", "address = \"db3:3306\"");
     put("cluster.*.accounts.manager", account);

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use primacy_types::{
-    Address, HostAccessKind, Millis, OnCleanShutdown, Policy, RefuseOrProceed, SemiSyncPolicy,
-    ServerPolicy, SshSettings, Timing, WithoutAcker,
+    Address, HostAccessKind, Millis, OnCleanShutdown, Policy, ReaderPolicy, RefuseOrProceed,
+    SemiSyncPolicy, ServerPolicy, SshSettings, Timing, WithoutAcker,
 };
 
 use crate::model::{
     Account, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ManagerConfig,
-    SecretSource, TlsConfig,
+    ProgramConfig, SecretSource, TlsConfig,
 };
 use crate::schema::Section;
 use crate::tree::{Found, Table};
@@ -61,6 +61,13 @@ impl<'t> Lookup<'t> {
         }
     }
 
+    pub(crate) fn address(&self, name: &str) -> Option<Address> {
+        match self.value(name) {
+            Some(Value::Address(address)) => Some(address),
+            _ => None,
+        }
+    }
+
     pub(crate) fn flag(&self, name: &str) -> bool {
         matches!(self.value(name), Some(Value::Bool(true)))
     }
@@ -95,6 +102,7 @@ pub(crate) fn read_manager(at: &Lookup<'_>) -> ManagerConfig {
         state_dir: at.path("state_dir").unwrap_or_default(),
         socket: at.path("socket"),
         max_failovers_at_once: at.number("max_failovers_at_once"),
+        health: at.address("health"),
         certificates: None,
     }
 }
@@ -107,6 +115,7 @@ pub(crate) fn manager_fields(manager: &ManagerConfig) -> Fields {
         ("name", manager.name.as_deref().and_then(text)),
         ("state_dir", Some(Value::Path(manager.state_dir.clone()))),
         ("socket", manager.socket.clone().map(Value::Path)),
+        ("health", manager.health.clone().map(Value::Address)),
         ("max_failovers_at_once", Some(Value::Integer(manager.max_failovers_at_once.into()))),
         ("certificate", shown(|files| &files.certificate)),
         ("key", shown(|files| &files.key)),
@@ -137,6 +146,7 @@ pub(crate) fn agent_fields(agent: &AgentConfig) -> Fields {
         ("authority", path(&agent.certificates.authority)),
         ("state_dir", path(&agent.state_dir)),
         ("lease", Some(Value::Duration(agent.lease))),
+        ("health", agent.health.clone().map(Value::Address)),
     ]
 }
 
@@ -145,7 +155,20 @@ pub(crate) fn agent_server_fields(server: &AgentServer) -> Fields {
         ("address", Some(Value::Address(server.address.clone()))),
         ("connect", server.connect.clone().map(Value::Address)),
         ("socket", server.socket.clone().map(Value::Path)),
+        ("start", call(&server.start)),
     ]
+}
+
+/// A program and its arguments; empty if none is written.
+pub(crate) fn read_call(at: &Lookup<'_>, name: &str) -> Vec<String> {
+    match at.value(name) {
+        Some(Value::Call(words)) => words,
+        _ => Vec::new(),
+    }
+}
+
+fn call(words: &[String]) -> Option<Value> {
+    (!words.is_empty()).then(|| Value::Call(words.to_vec()))
 }
 
 pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPolicy {
@@ -159,6 +182,7 @@ pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPoli
             Some(Value::Address(agent)) => Some(agent),
             _ => None,
         },
+        start: read_call(at, "start"),
     }
 }
 
@@ -169,6 +193,7 @@ pub(crate) fn server_fields(server: &ServerPolicy) -> Fields {
         ("delayed", Some(Value::Bool(server.delayed))),
         ("host_access", word(server.host_access)),
         ("agent", server.agent.clone().map(Value::Address)),
+        ("start", call(&server.start)),
     ]
 }
 
@@ -187,18 +212,30 @@ pub(crate) fn read_ssh(at: &Lookup<'_>) -> SshSettings {
     }
 }
 
+pub(crate) fn read_shutdown_script(at: &Lookup<'_>) -> Option<ProgramConfig> {
+    let Some(Value::Call(texts)) = at.value("shutdown_script") else { return None };
+    let (path, arguments) = texts.split_first()?;
+    Some(ProgramConfig { path: path.into(), arguments: arguments.to_vec() })
+}
+
 pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
     let ssh = &cluster.ssh;
     let options = Some(ssh.options.clone()).filter(|options| !options.is_empty());
     let vips = Some(cluster.vips.clone()).filter(|vips| !vips.is_empty());
+    let shutdown = cluster.shutdown_script.as_ref();
+    let readers = Some(cluster.reader_vips.clone()).filter(|vips| !vips.is_empty());
     vec![
         ("kind", word(cluster.kind)),
         ("host_access", word(cluster.host_access)),
         ("vip", vips.map(Value::VirtualAddresses)),
+        ("reader_vip", readers.map(Value::VirtualAddresses)),
         ("ssh_user", ssh.user.clone().map(Value::SshUser)),
         ("ssh_port", ssh.port.map(|port| Value::Integer(port.into()))),
         ("ssh_options", options.map(Value::SshOptions)),
         ("ssh_command", text(&ssh.command)),
+        ("shutdown_script", shutdown.map(|script| Value::Call(script.command_line()))),
+        ("shutdown_timeout", Some(Value::Duration(cluster.shutdown_timeout))),
+        ("purge_relay_logs_every", cluster.purge_relay_logs_every.map(Value::Duration)),
     ]
 }
 
@@ -278,10 +315,21 @@ pub(crate) fn read_policy(at: &Lookup<'_>, timing: Timing) -> Policy {
         on_clean_shutdown,
         on_possible_loss: at.word("on_possible_loss").unwrap_or_default(),
         allow_errant: at.flag("allow_errant"),
+        write_probe: match at.value("write_probe") {
+            Some(Value::OffOrDuration(limit)) => limit,
+            _ => None,
+        },
+        rejoin: at.word("rejoin").unwrap_or_default(),
+        on_errant: at.word("on_errant").unwrap_or_default(),
         stay_in_site: at.flag("stay_in_site"),
         epoch_table: at.flag("epoch_table"),
         heartbeat_period: at.duration("heartbeat_period"),
         connect_retry_seconds: u32::try_from(retry_seconds).unwrap_or(u32::MAX),
+        readers: ReaderPolicy {
+            on_primary: at.flag("reader_vip_on_primary"),
+            max_lag: at.duration("reader_vip_max_lag"),
+            lease: at.duration("reader_vip_lease"),
+        },
     }
 }
 
@@ -292,8 +340,11 @@ pub(crate) fn policy_fields(policy: &Policy) -> Fields {
         ("automatic_failover", Some(Value::Bool(policy.automatic_failover))),
         ("unfenced", word(policy.unfenced)),
         ("on_clean_shutdown", Some(Value::CleanShutdown(policy.on_clean_shutdown))),
+        ("write_probe", Some(Value::OffOrDuration(policy.write_probe))),
         ("on_possible_loss", word(policy.on_possible_loss)),
         ("allow_errant", Some(Value::Bool(policy.allow_errant))),
+        ("rejoin", word(policy.rejoin)),
+        ("on_errant", word(policy.on_errant)),
         ("stay_in_site", Some(Value::Bool(policy.stay_in_site))),
         ("epoch_table", Some(Value::Bool(policy.epoch_table))),
         ("heartbeat_period", Some(Value::Duration(policy.heartbeat_period))),
@@ -301,5 +352,8 @@ pub(crate) fn policy_fields(policy: &Policy) -> Fields {
         ("channel", text(&policy.channel)),
         ("semi_sync_wait_count", Some(Value::Integer(wait_count.into()))),
         ("semi_sync_without_acker", policy.semi_sync.and_then(|s| word(s.without_acker))),
+        ("reader_vip_on_primary", Some(Value::Bool(policy.readers.on_primary))),
+        ("reader_vip_max_lag", Some(Value::Duration(policy.readers.max_lag))),
+        ("reader_vip_lease", Some(Value::Duration(policy.readers.lease))),
     ]
 }

@@ -29,11 +29,12 @@ mod value;
 mod warnings;
 mod words;
 
+pub use duration::parse as parse_duration;
 pub use error::{ConfigError, ConfigErrors};
 pub use model::{
     Account, Accounts, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ClusterKind,
     ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, HookConfig, HookRun,
-    ManagerConfig, OnFailure, SecretSource, TlsConfig, WebhookConfig,
+    ManagerConfig, OnFailure, ProgramConfig, SecretSource, TlsConfig, WebhookConfig,
 };
 pub use reference::reference;
 pub use show::show;

@@ -47,6 +47,8 @@ pub struct AgentConfig {
     pub state_dir: PathBuf,
     /// Length of a lease.
     pub lease: Millis,
+    /// Where health is asked for; `None`: nowhere.
+    pub health: Option<Address>,
     /// The servers of this host.
     pub servers: Vec<AgentServer>,
     /// Who the agent is to them.
@@ -64,6 +66,8 @@ pub struct AgentServer {
     pub connect: Option<Address>,
     /// Its unix socket, if that is used.
     pub socket: Option<PathBuf>,
+    /// What starts it where no systemd unit does: a program and its arguments.
+    pub start: Vec<String>,
 }
 
 /// Settings of the manager process.
@@ -77,6 +81,8 @@ pub struct ManagerConfig {
     pub socket: Option<PathBuf>,
     /// The brake: so many clusters may be failing over at the same time.
     pub max_failovers_at_once: u32,
+    /// Where health is asked for; `None`: nowhere.
+    pub health: Option<Address>,
     /// What it shows to agents; `None`: none are asked.
     pub certificates: Option<CertificateFiles>,
 }
@@ -90,6 +96,8 @@ pub struct ClusterConfig {
     pub kind: ClusterKind,
     /// Addresses that follow the primary.
     pub vips: Vec<VirtualAddress>,
+    /// Addresses for readers, each held by one replica.
+    pub reader_vips: Vec<VirtualAddress>,
     /// How hosts are reached whose server does not say.
     pub host_access: HostAccessKind,
     /// Its servers in the order of the file; none stands here twice.
@@ -106,6 +114,29 @@ pub struct ClusterConfig {
     pub hooks: Vec<HookConfig>,
     /// Who is told of the same.
     pub webhooks: Vec<WebhookConfig>,
+    /// The last rung of the fencing ladder.
+    pub shutdown_script: Option<ProgramConfig>,
+    /// How long one call of it may take.
+    pub shutdown_timeout: Millis,
+    /// How often relay logs are purged; `None`: only when somebody asks for it.
+    pub purge_relay_logs_every: Option<Millis>,
+}
+
+/// A program with its arguments, run without a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramConfig {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// What it is always given.
+    pub arguments: Vec<String>,
+}
+
+impl ProgramConfig {
+    /// Both as one list, as it is written.
+    pub(crate) fn command_line(&self) -> Vec<String> {
+        let path = self.path.to_string_lossy().into_owned();
+        std::iter::once(path).chain(self.arguments.iter().cloned()).collect()
+    }
 }
 
 /// A program that is called at some moments.

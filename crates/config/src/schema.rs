@@ -61,6 +61,11 @@ pub(crate) enum Kind {
     },
     Word(fn() -> Vec<&'static str>),
     CleanShutdown,
+    /// `off`, or a duration.
+    OffOrDuration {
+        min: Millis,
+        max: Millis,
+    },
     Address,
     Addresses,
     Fingerprint,
@@ -72,6 +77,8 @@ pub(crate) enum Kind {
     Program,
     /// Texts with placeholders.
     Arguments,
+    /// A program by its absolute path and its arguments, as they are.
+    Call,
     Moments,
     Url,
     VirtualAddresses,

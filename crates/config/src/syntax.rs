@@ -13,8 +13,13 @@ const DUPLICATE: &str = "duplicate key";
 pub(crate) fn read<'t>(text: &'t str, problems: &mut Problems<'_>) -> Option<DeTable<'t>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let readable = errors.iter().all(|error| error.message() == DUPLICATE);
-    let mut lines = BTreeSet::new();
+    let (mut lines, mut list) = (BTreeSet::new(), false);
     for error in &errors {
+        // A list that nobody closes swallows the rest of the file.
+        if list {
+            break;
+        }
+        list = error.message().contains("array");
         let span = error.span().unwrap_or(text.len()..text.len());
         // What follows on the same line is mostly a consequence of the first mistake.
         if !lines.insert(problems.source.line(span.start)) {
@@ -46,7 +51,7 @@ fn help(message: &str) -> &'static str {
         ("quote", "put texts, addresses and durations into double quotes"),
         ("string", "put texts, addresses and durations into double quotes"),
         ("table", "a section begins with [its name] on a line of its own"),
-        ("array", "a list is written [\"a\", \"b\"]"),
+        ("array", "a list is written [\"a\", \"b\"]; one on a line before this may lack its ]"),
         ("key", "a line is written key = value"),
     ];
     let hint = HINTS.iter().find(|(word, _)| message.contains(word));

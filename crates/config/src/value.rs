@@ -27,12 +27,14 @@ pub(crate) enum Value {
     Duration(Millis),
     Word(&'static str),
     CleanShutdown(OnCleanShutdown),
+    OffOrDuration(Option<Millis>),
     Address(Address),
     Addresses(Vec<(Address, Range<usize>)>),
     Fingerprint(Fingerprint),
     SshUser(SshUser),
     SshOptions(Vec<SshOption>),
     Arguments(Vec<String>),
+    Call(Vec<String>),
     Moments(Vec<HookEvent>),
     Url(Url),
     VirtualAddresses(Vec<VirtualAddress>),
@@ -65,6 +67,9 @@ impl Value {
             (Kind::Arguments, DeValue::Array(items)) => {
                 return read_arguments(items.iter(), problems);
             }
+            (Kind::Call, DeValue::Array(items)) => {
+                return read_call(items.iter(), &value.span(), problems);
+            }
             (Kind::Moments, DeValue::Array(items)) => {
                 return read_moments(items.iter(), &value.span(), problems);
             }
@@ -81,6 +86,7 @@ impl Value {
                 | Kind::Addresses
                 | Kind::SshOptions
                 | Kind::Arguments
+                | Kind::Call
                 | Kind::Moments
                 | Kind::VirtualAddresses,
                 other,
@@ -138,6 +144,10 @@ impl Value {
                 }
             }
             Kind::CleanShutdown => read_clean_shutdown(text).map(Self::CleanShutdown),
+            Kind::OffOrDuration { .. } if text == "off" => Ok(Self::OffOrDuration(None)),
+            Kind::OffOrDuration { min, max } => {
+                read_duration(text, min, max, false).map(|length| Self::OffOrDuration(Some(length)))
+            }
             Kind::Address => text.parse().map(Self::Address).or_else(|error| {
                 misfit(format!("{error}"), "write \"host\", \"host:3306\" or \"[::1]:3306\"")
             }),
@@ -160,6 +170,7 @@ impl Value {
             | Kind::Addresses
             | Kind::SshOptions
             | Kind::Arguments
+            | Kind::Call
             | Kind::Moments
             | Kind::VirtualAddresses => misfit("this is not a text", "write it without quotes"),
         }
@@ -179,6 +190,8 @@ impl Value {
             }
             Self::CleanShutdown(OnCleanShutdown::Failover) => quote("failover"),
             Self::CleanShutdown(OnCleanShutdown::Ignore) => quote("ignore"),
+            Self::OffOrDuration(None) => quote("off"),
+            Self::OffOrDuration(Some(length)) => quote(&duration::format(*length)),
             Self::Address(address) => quote(&address.to_string()),
             Self::Addresses(addresses) => {
                 let texts: Vec<String> =
@@ -191,7 +204,7 @@ impl Value {
                 let texts: Vec<String> = options.iter().map(|o| quote(o.as_str())).collect();
                 format!("[{}]", texts.join(", "))
             }
-            Self::Arguments(arguments) => {
+            Self::Arguments(arguments) | Self::Call(arguments) => {
                 let texts: Vec<String> = arguments.iter().map(|text| quote(text)).collect();
                 format!("[{}]", texts.join(", "))
             }
@@ -271,6 +284,34 @@ fn read_arguments<'v, 'i: 'v>(
     read_texts(items, "an argument", help, problems, read).map(Value::Arguments)
 }
 
+/// A program and its arguments.
+fn read_call<'v, 'i: 'v>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
+    all: &Range<usize>,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let help = "write the program's path and each argument as a text of its own";
+    let mut first = true;
+    let read = |text: &str, span: &Range<usize>, problems: &mut Problems<'_>| {
+        let program = std::mem::take(&mut first);
+        if text.contains('\0') || (program && !text.starts_with('/')) {
+            let reason = match program {
+                true => "the program must be an absolute path, without a NUL character",
+                false => "an argument ends at a NUL character",
+            };
+            problems.add(span, reason, help);
+            return None;
+        }
+        Some(text.to_owned())
+    };
+    let words = read_texts(items, "an argument", help, problems, read)?;
+    if words.is_empty() {
+        problems.add(all, "this starts nothing", help);
+        return None;
+    }
+    Some(Value::Call(words))
+}
+
 fn read_moments<'v, 'i: 'v>(
     items: impl Iterator<Item = &'v Spanned<DeValue<'i>>>,
     all: &Range<usize>,
@@ -298,7 +339,7 @@ fn read_texts<'v, 'i: 'v, 'p, T>(
     one: &str,
     help: &str,
     problems: &mut Problems<'p>,
-    read: impl Fn(&str, &Range<usize>, &mut Problems<'p>) -> Option<T>,
+    mut read: impl FnMut(&str, &Range<usize>, &mut Problems<'p>) -> Option<T>,
 ) -> Option<Vec<T>> {
     let mut all = Some(Vec::new());
     for item in items {
@@ -453,6 +494,11 @@ pub(crate) fn takes(kind: Kind) -> String {
         ),
         Kind::Word(words) => list(&words(), "or"),
         Kind::CleanShutdown => "`wait DURATION`, `failover` or `ignore`".to_owned(),
+        Kind::OffOrDuration { min, max } => format!(
+            "`off` or a duration from `{}` to `{}`",
+            duration::format(min),
+            duration::format(max)
+        ),
         Kind::Address => "the address of a server".to_owned(),
         Kind::Addresses => "a list of server addresses".to_owned(),
         Kind::Fingerprint => "a SHA-256 fingerprint".to_owned(),
@@ -462,6 +508,7 @@ pub(crate) fn takes(kind: Kind) -> String {
         Kind::SshOptions => "a list of options of ssh".to_owned(),
         Kind::Program => "an absolute path".to_owned(),
         Kind::Arguments => "a list of texts".to_owned(),
+        Kind::Call => "a program and its arguments as a list of texts".to_owned(),
         Kind::Moments => "a list of moments".to_owned(),
         Kind::Url => "a URL".to_owned(),
         Kind::VirtualAddresses => {
@@ -487,6 +534,7 @@ pub(crate) fn sample(key: &Key) -> String {
         Kind::Integer { min, .. } => min.to_string(),
         Kind::Program => "\"/etc/primacy/hook\"".to_owned(),
         Kind::Arguments => "[\"--to={new_primary}\"]".to_owned(),
+        Kind::Call => "[\"/usr/sbin/mariadbd\", \"--defaults-file=/etc/mysql/db1.cnf\"]".to_owned(),
         Kind::Moments => "[\"after_failover\"]".to_owned(),
         Kind::Url => "\"https://example.com/primacy\"".to_owned(),
         _ => format!("\"{}\"", key.name),

@@ -1,6 +1,6 @@
 //! The words of the file that stand for one choice among a few, beside the types they build.
 
-use primacy_types::{HostAccessKind, Promotion, RefuseOrProceed, WithoutAcker};
+use primacy_types::{HostAccessKind, OnErrant, Promotion, RefuseOrProceed, Rejoin, WithoutAcker};
 
 use crate::model::{ClusterKind, OnFailure};
 
@@ -71,6 +71,16 @@ impl Words for Option<RefuseOrProceed> {
 impl Words for WithoutAcker {
     const WORDS: &'static [(&'static str, Self)] =
         &[("block", Self::Block), ("degrade", Self::Degrade), ("refuse", Self::Refuse)];
+}
+
+impl Words for Rejoin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("ask", Self::Ask), ("never", Self::Never)];
+}
+
+impl Words for OnErrant {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("quarantine", Self::Quarantine), ("rewind", Self::Rewind), ("rebuild", Self::Rebuild)];
 }
 
 /// How connections to servers are protected; the settings behind it are in `TlsConfig`.

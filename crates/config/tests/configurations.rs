@@ -59,6 +59,7 @@ servers = ["10.0.0.1:3306", "db2", "[::1]:3307"]
         delayed: true,
         host_access: HostAccessKind::None,
         agent: None,
+        start: Vec::new(),
     };
     assert_eq!(cluster.policy.server(&address("db3:3307")), preferred);
     assert_eq!(cluster.policy.server(&address("db2")), ServerPolicy::default());
@@ -205,16 +206,21 @@ fn show_writes_every_key_and_marks_what_is_default() {
     # certificate: no agents are asked
     # key: no agents are asked
     # authority: no agents are asked
+    # health: there is none
     max_failovers_at_once = 1  # default
 
     [cluster.main]
     kind = "replication"  # default
     host_access = "auto"  # default
     # vip: none
+    # reader_vip: none
     # ssh_user: as ssh's own configuration says
     # ssh_port: as ssh's own configuration says
     # ssh_options: none
     ssh_command = "ssh"  # default
+    # shutdown_script: no server is powered off
+    shutdown_timeout = "1m"  # default
+    # purge_relay_logs_every: they are purged by `primacy purge-relay-logs` only
 
     [[cluster.main.server]]
     address = "db1:3306"
@@ -223,6 +229,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     delayed = false  # default
     host_access = "auto"  # default
     # agent: port 7620 of the server's host
+    # start: the systemd unit of the server
 
     [[cluster.main.server]]
     address = "db2:3306"
@@ -231,6 +238,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     delayed = false  # default
     host_access = "auto"  # default
     # agent: port 7620 of the server's host
+    # start: the systemd unit of the server
 
     [cluster.main.accounts.manager]
     user = "primacy"
@@ -265,8 +273,11 @@ fn show_writes_every_key_and_marks_what_is_default() {
     automatic_failover = true  # default
     unfenced = "refuse"  # default
     on_clean_shutdown = "wait 30s"  # default
+    write_probe = "off"  # default
     on_possible_loss = "auto"  # default
     allow_errant = false  # default
+    rejoin = "auto"  # default
+    on_errant = "quarantine"  # default
     stay_in_site = false  # default
     epoch_table = true  # default
     heartbeat_period = "1s"  # default
@@ -274,6 +285,9 @@ fn show_writes_every_key_and_marks_what_is_default() {
     channel = ""  # default
     semi_sync_wait_count = 0  # default
     # semi_sync_without_acker: not used
+    reader_vip_on_primary = true  # default
+    reader_vip_max_lag = "30s"  # default
+    reader_vip_lease = "10s"  # default
     "#);
 }
 

@@ -114,7 +114,7 @@ ping_failure = 3
       |
     6 | primary = …
       | ^^^^^^^
-      = known here: `kind`, `servers`, `host_access`, `vip`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `server`, `accounts`, `tls`, `timing`, `policy`, `hook` and `webhook`
+      = known here: `kind`, `servers`, `host_access`, `vip`, `reader_vip`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `shutdown_script`, `shutdown_timeout`, `purge_relay_logs_every`, `server`, `accounts`, `tls`, `timing`, `policy`, `hook` and `webhook`
 
     primacy.toml:7:1: unknown key `ping_failure` in `cluster.main`
       |
@@ -317,6 +317,13 @@ password = hunter2
 
     2 problems in primacy.toml
     ");
+}
+
+#[test]
+fn a_list_that_is_not_closed_is_one_mistake() {
+    let said = refused("[cluster.main]\nservers = [\"db1\"\n[cluster.main.policy]\nlag = \"5s\"\n");
+    assert!(said.contains("primacy.toml:3:1: this is not TOML"), "{said}");
+    assert!(said.contains("may lack its ]") && said.contains("1 problem in"), "{said}");
 }
 
 #[test]

@@ -225,6 +225,18 @@ impl ClusterLock {
         self.permits()
     }
 
+    /// Waits for it, whatever the servers say now: of those that were just restarted, as a rolling
+    /// restart does, the lock is gone with their sessions, and is taken again within a moment.
+    ///
+    /// # Errors
+    /// As [`LockStatus::permits`] when the limit has passed.
+    pub async fn regain(&self, limit: Duration) -> Result<(), LockError> {
+        let mut status = self.status.clone();
+        let regained = status.wait_for(|status| status.permits(&self.cluster).is_ok());
+        let _ = tokio::time::timeout(limit, regained).await;
+        self.permits()
+    }
+
     /// Lets go of the lock on every server.
     pub async fn release(mut self) {
         for task in std::mem::take(&mut self.tasks) {

@@ -45,19 +45,20 @@ pub struct Chronicle {
 
 async fn write(store: &Store, inbox: &mut mpsc::UnboundedReceiver<Message>) -> bool {
     let Some(first) = inbox.recv().await else { return false };
-    let mut flushed = Vec::new();
     let mut events = Vec::new();
-    let mut take = |message, events: &mut Vec<NewEvent>| match message {
-        Message::Write(event) => events.push(*event),
-        Message::Flush(done) => flushed.push(done),
-    };
-    let at_once = matches!(first, Message::Flush(_));
-    take(first, &mut events);
-    if !at_once {
-        tokio::time::sleep(GATHER).await;
-    }
-    while let Ok(message) = inbox.try_recv() {
-        take(message, &mut events);
+    let mut flushed = None;
+    let gathered = tokio::time::Instant::now() + GATHER;
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Write(event) => events.push(*event),
+            // Who waits for the disk waits for no more than what stands before.
+            Message::Flush(done) => {
+                flushed = Some(done);
+                break;
+            }
+        }
+        next = tokio::time::timeout_at(gathered, inbox.recv()).await.ok().flatten();
     }
     if !events.is_empty() {
         let store = store.clone();
@@ -66,7 +67,7 @@ async fn write(store: &Store, inbox: &mut mpsc::UnboundedReceiver<Message>) -> b
             tracing::error!(%error, "events could not be written to the history");
         }
     }
-    for done in flushed {
+    if let Some(done) = flushed {
         let _ = done.send(());
     }
     true

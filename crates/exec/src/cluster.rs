@@ -13,7 +13,7 @@ use primacy_store::Store;
 use primacy_types::{Address, ClusterSnapshot, Policy, ServerFacts};
 use secrecy::SecretString;
 
-use crate::{Chronicle, Clock, Hooks, Links, Router};
+use crate::{Chronicle, Clock, Hooks, Links, Router, ShutdownScript};
 
 /// Whoever can look at the servers.
 #[async_trait]
@@ -102,6 +102,8 @@ pub struct Cluster {
     pub eyes: Arc<dyn Eyes>,
     /// The process's clock.
     pub clock: Clock,
+    /// The last rung of the fencing ladder.
+    pub shutdown: Option<ShutdownScript>,
 }
 
 impl fmt::Debug for Cluster {

@@ -30,6 +30,14 @@ pub enum StepError {
         /// What came back.
         source: Box<HostError>,
     },
+    /// The host could not shut a server down or start it.
+    #[error("restarting {server} failed: {source}")]
+    Restart {
+        /// The server.
+        server: Address,
+        /// What came back.
+        source: Box<HostError>,
+    },
     /// Missing events could not be had from files.
     #[error("what {server} has could not be rescued: {source}")]
     Rescue {
@@ -101,6 +109,7 @@ impl StepError {
         match self {
             Self::Server { server, .. }
             | Self::Host { server, .. }
+            | Self::Restart { server, .. }
             | Self::Rescue { server, .. }
             | Self::Stalled { server, .. }
             | Self::NotAttached { server, .. }

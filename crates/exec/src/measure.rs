@@ -15,7 +15,9 @@ use tokio::time::Instant;
 use crate::error::{OperationError, StepError};
 use crate::operation::{Operation, RETRY, check};
 use crate::request::Request;
-use crate::{failpoint, steps};
+use primacy_failpoint as failpoint;
+
+use crate::steps;
 
 /// How soon whoever failed is asked again in a failover that is held; then half as often each time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

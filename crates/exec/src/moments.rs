@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use primacy_hooks::{HookEvent, HookFailure, LostTransactions, Notice};
-use primacy_plan::{OperationKind, Reason, Refusal, Step, diagnose};
+use primacy_plan::{OperationKind, Reason, Refusal, Step, diagnose, write_cause};
 use primacy_store::Outcome;
-use primacy_types::Address;
+use primacy_types::{Address, WriteTrouble};
 use serde_json::json;
 
 use crate::error::{OperationError, StepError};
@@ -59,7 +59,11 @@ impl Operation<'_> {
             return Ok(());
         }
         let snapshot = self.cluster.eyes.look(LOOK).await;
-        if diagnose(&snapshot).is_serving() {
+        let fatal = |trouble: &WriteTrouble| write_cause(&trouble.word).is_fatal();
+        // No write is tried during an operation, so only a write that was committed is good news.
+        let old = snapshot.server(&self.plan.old);
+        let cannot_write = old.and_then(|s| s.writes.as_ref()).is_some_and(fatal);
+        if diagnose(&snapshot).is_serving() && !cannot_write {
             let why = StepError::impossible(&self.plan.old, "it serves again");
             return Err(self.back_out(why).await);
         }

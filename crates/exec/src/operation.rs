@@ -21,7 +21,9 @@ use crate::journal::{Begun, Journal};
 use crate::measure::Rounds;
 use crate::request::{Report, Request};
 use crate::shared::Shared;
-use crate::{Cluster, LastSeen, failpoint, steps, undo};
+use primacy_failpoint as failpoint;
+
+use crate::{Cluster, LastSeen, steps, undo};
 
 /// How long to wait before trying again what could not be done after the point of no return.
 pub(crate) const RETRY: Duration = Duration::from_millis(500);
@@ -53,6 +55,8 @@ pub(crate) struct Operation<'c> {
     pub(crate) fenced: bool,
     /// When that was read.
     pub(crate) disk_read: Option<Instant>,
+    /// What was found there while receivers were stopped, until the measurement takes it.
+    pub(crate) read_ahead: Option<Option<BinlogsOnDisk>>,
     /// That the fence failed was told to hooks.
     pub(crate) fence_failed: bool,
     /// The new epoch is on record, or may be: the old primary does not get its role back by giving up.
@@ -158,7 +162,8 @@ impl Operation<'_> {
             let detail = self.noted(at).unwrap_or(&Value::Null);
             steps::perform(self.cluster, &self.plan, &self.plan.steps[at], detail, &self.shared)
         });
-        let results = join_all(runs).await;
+        let (results, read) = tokio::join!(join_all(runs), self.read_ahead(index));
+        self.read_ahead = read;
         let mut failed = None;
         for (i, result) in results.into_iter().enumerate() {
             let (at, planned) = (index + i, self.plan.steps[index + i].clone());
@@ -322,6 +327,10 @@ impl Operation<'_> {
         self.tell(level, sentence.clone());
         for left in &self.left {
             self.tell(Level::Warning, format!("left to be repaired: {left}"));
+        }
+        if self.plan.kind == OperationKind::Failover {
+            // Before the fence is let go: whoever comes back is known for what it is.
+            crate::rejoin::mark_replaced(self.cluster, &self.plan.old).await?;
         }
         self.release_fence().await;
         steps::forget_copies(self.cluster, &self.shared).await;

@@ -1,7 +1,7 @@
 //! What the steps of one operation hand on to each other. It is kept with the operation's journal,
 //! so that a restarted manager finds it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +48,7 @@ const DETACHED: &str = "detached";
 const PAIR: &str = "positions";
 const CHANNELS: &str = "channels";
 const SAVED: &str = "saved";
+const POWERED_OFF: &str = "powered-off";
 
 /// So many operations back a pair of places is looked for.
 const REMEMBERED: usize = 50;
@@ -77,6 +78,8 @@ struct Known {
     detached: BTreeMap<String, Detached>,
     /// What was saved, by the words for where it comes from.
     saved: BTreeMap<String, Kept>,
+    /// Servers whose hosts a script has powered off.
+    powered_off: BTreeSet<Address>,
     /// Where the old primary's binary logs on disk end, as this process has read them.
     disk_length: Option<BinlogPosition>,
 }
@@ -119,7 +122,9 @@ impl Shared {
         let channels = self.read(CHANNELS).await?.unwrap_or_default();
         let saved = self.read(SAVED).await?.unwrap_or_default();
         let detached = self.read(DETACHED).await?.unwrap_or_default();
-        *self.known() = Known { pair, channels, detached, saved, disk_length: None };
+        let powered_off = self.read(POWERED_OFF).await?.unwrap_or_default();
+        let disk_length = None;
+        *self.known() = Known { pair, channels, detached, saved, powered_off, disk_length };
         Ok(())
     }
 
@@ -140,6 +145,21 @@ impl Shared {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a script has powered off the host of a server: nothing is looked for on its disk.
+    pub(crate) fn is_powered_off(&self, server: &Address) -> bool {
+        self.known().powered_off.contains(server)
+    }
+
+    /// Puts on record that it was.
+    pub(crate) async fn set_powered_off(&self, server: &Address) -> Result<(), StoreError> {
+        let all = {
+            let mut known = self.known();
+            known.powered_off.insert(server.clone());
+            known.powered_off.clone()
+        };
+        self.keep(POWERED_OFF, &all).await
     }
 
     /// The places at which logs continue each other, once they are known.

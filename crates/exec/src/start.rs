@@ -2,6 +2,7 @@
 //! replica home.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use primacy_plan::{
     OperationKind, Plan, Refusal, Stage, Step, diagnose, plan_failover, plan_reopen,
@@ -54,6 +55,10 @@ fn refused(kind: OperationKind, reasons: Vec<primacy_plan::Reason>) -> Refusal {
     Refusal { kind, reasons, held: false, judged: Vec::new() }
 }
 
+/// How long something that a person asked for waits for a lock that was lost just before, with the
+/// servers that were restarted.
+pub(crate) const REGAIN: Duration = Duration::from_secs(5);
+
 /// Plans and runs an operation to its end.
 ///
 /// `control` lets a person change a failover that is held, and carries the brake.
@@ -66,8 +71,12 @@ pub async fn start(
     request: Request,
     control: Control,
 ) -> Result<Report, OperationError> {
+    match request {
+        // Whoever watches asks again.
+        Request::Failover(_) | Request::Reopen(_) => cluster.lock.permits()?,
+        Request::Switchover(_) => cluster.lock.regain(REGAIN).await?,
+    }
     let started = cluster.clock.now();
-    cluster.lock.permits()?;
     let plan = plan(cluster, snapshot, &request).await?;
     let old = LastSeen::of(snapshot, &plan.old, cluster.clock);
     let journal = Journal::begin(&cluster.store, cluster.clock, &request, &plan, old).await?;
@@ -78,6 +87,7 @@ pub async fn start(
         on_disk: None,
         fenced: false,
         disk_read: None,
+        read_ahead: None,
         fence_failed: false,
         recorded: false,
         rounds: Rounds::default(),
@@ -156,6 +166,7 @@ pub async fn resume(
         on_disk: None,
         fenced: false,
         disk_read: None,
+        read_ahead: None,
         fence_failed: false,
         recorded,
         rounds: Rounds::default(),
@@ -249,6 +260,36 @@ pub async fn repoint_stray(
     let (pair, channel) = pair.unzip();
     let course = Course::late(pair, channel.flatten().or(before));
     point(cluster, server, primary, limit, &course).await
+}
+
+/// Starts both threads of a replica of the right source that was restarted and stayed as it was
+/// (`skip_replica_start`).
+///
+/// # Errors
+/// Why it stays as it is: with GTID, if it received what its source has not, because some servers
+/// drop unapplied relay logs when replication is started.
+pub async fn start_restarted(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    server: &Address,
+    primary: &Address,
+) -> Result<(), StepError> {
+    let name = &cluster.policy.channel;
+    let limit = cluster.policy.timing.statement_limit;
+    let at = || StepError::at(server, "starting replication again");
+    let by_place = replicates_by_place(snapshot, server);
+    if let (false, Some(own), Some(theirs)) =
+        (by_place, snapshot.live(server), snapshot.live(primary))
+        && !theirs.executed.covers(&own.holds(name))
+    {
+        let beyond = own.holds(name).beyond(&theirs.executed).join(", ");
+        let why = format!("it received transactions that the primary lacks: {beyond}");
+        return Err(StepError::impossible(server, why));
+    }
+    let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at())?;
+    let sql = link.dialect().start(primacy_probe::Threads::Both, name);
+    link.execute(&sql, limit.as_duration()).await.map_err(at())?;
+    Ok(())
 }
 
 /// The channel of a server as it was before it was pointed to saved events, and in whose binary log

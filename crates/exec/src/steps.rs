@@ -5,8 +5,10 @@
 mod apply;
 mod attach;
 mod block;
+mod empty;
 mod events;
 mod fence;
+mod leave;
 mod places;
 mod point;
 mod promote;
@@ -27,9 +29,12 @@ use crate::error::StepError;
 use crate::shared::Shared;
 
 pub(crate) use block::reopen;
+pub(crate) use empty::empty_relay_logs;
+pub(crate) use events::silence as silence_events;
 pub(crate) use fence::{accepts_writes, close_by_sql, make_sure_it_is_closed, release};
+pub use leave::leave_to_others;
 pub(crate) use point::{Course, point, put_back};
-pub(crate) use receivers::start_receivers;
+pub(crate) use receivers::{start as start_receiver, start_receivers};
 pub(crate) use rescue::{forget_copies, read_the_disk, rescue_late, said_of_disk};
 pub(crate) use semi_sync::restore as restore_semi_sync;
 
@@ -66,7 +71,9 @@ pub(crate) async fn perform(
     let limit = planned.limit;
     let by_place = shared.by_place;
     match &planned.step {
-        Step::Fence { server, rung } => fence::fence(cluster, server, *rung, limit, before).await,
+        Step::Fence { server, rung } => {
+            fence::fence(cluster, server, *rung, limit, before, Some(shared)).await
+        }
         Step::SealReceivers { servers } => receivers::seal(cluster, servers, limit).await,
         Step::Measure => Ok(String::new()),
         Step::Drain { server } if by_place => places::drain(cluster, server, limit).await,

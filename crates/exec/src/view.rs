@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use primacy_plan::reattach;
+use primacy_plan::{Step, reattach};
 use primacy_store::Level;
 use primacy_types::{Address, BinlogsOnDisk, ChannelStatus, ClusterSnapshot};
 use tokio::time::Instant;
@@ -48,7 +48,10 @@ impl Operation<'_> {
             return;
         }
         self.disk_read = Some(Instant::now());
-        let found = steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await;
+        let found = match self.read_ahead.take() {
+            Some(found) => found,
+            None => steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await,
+        };
         if found != self.on_disk
             && let Some(sentence) = found.as_ref().map(steps::said_of_disk)
         {
@@ -59,6 +62,16 @@ impl Operation<'_> {
             _ => None,
         });
         self.on_disk = found;
+    }
+
+    /// The files of a server that is fenced are final: they are read while receivers are stopped.
+    /// Each of the two takes a second where the host is lost.
+    pub(crate) async fn read_ahead(&self, index: usize) -> Option<Option<BinlogsOnDisk>> {
+        let seals = matches!(self.plan.steps[index].step, Step::SealReceivers { .. });
+        if !seals || !self.fenced {
+            return None;
+        }
+        Some(steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await)
     }
 }
 

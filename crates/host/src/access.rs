@@ -60,6 +60,17 @@ pub trait HostAccess: Send + Sync + fmt::Debug {
     /// Lets the server be started again. Safe to call at any time.
     async fn release(&self) -> Result<(), HostError>;
 
+    /// Starts the server if it does not run: by the systemd unit that was seen to start it, else by
+    /// the program that is configured for it on its host (an agent's file) or in the manager's
+    /// file. Returns when its process is there, which may still be recovering; whether it answers
+    /// is asked over SQL. An error while it is kept down. Safe to call again.
+    async fn start(&self, limit: Duration) -> Result<ProcessState, HostError>;
+
+    /// Shuts the server down cleanly, by its unit or with SIGTERM, and waits until its process is
+    /// gone; gives how it ended. Never kills: one that has not ended at the limit goes on ending.
+    /// Safe to call again.
+    async fn stop(&self, limit: Duration) -> Result<ProcessState, HostError>;
+
     /// Bytes of a file, as many as there are up to `len`. Relative paths are below the data
     /// directory.
     async fn read_range(
@@ -143,6 +154,11 @@ pub struct Capability {
     pub read_files: Ability,
     /// The systemd unit that would restart it.
     pub unit: Option<String>,
+    /// That unit can be masked while the server is to stay down; `None` without a unit, or if it
+    /// was not asked.
+    pub mask_unit: Option<Ability>,
+    /// Virtual addresses can be taken and given up there; `None` where nobody would do it.
+    pub addresses: Option<Ability>,
 }
 
 /// What a kill found and did.

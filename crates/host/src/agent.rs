@@ -20,6 +20,9 @@ use crate::{
 /// What an answer may take longer than the work that was asked for.
 const TRAVEL: Duration = Duration::from_millis(500);
 
+/// One request to start or stop a server takes no longer; it is repeated until the caller's limit.
+const ONE_REQUEST: Duration = Duration::from_secs(20);
+
 /// One question about an exit waits so long at the agent.
 const WATCH: Duration = Duration::from_secs(20);
 
@@ -62,6 +65,23 @@ impl AgentHost {
         HostError::File { server: self.server.clone(), path: path.to_owned(), source }
     }
 
+    /// Asks for something that may take longer than one request, and is safe to ask for again.
+    async fn until_done(&self, path: &str, limit: Duration) -> Result<ProcessState, HostError> {
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            let order = self.of_server(left.min(ONE_REQUEST));
+            let asked = self.client.ask(path, &order, left.min(ONE_REQUEST) + TRAVEL).await;
+            match asked {
+                Err(error) if error.is_passing() && left > ONE_REQUEST => {
+                    tracing::debug!(server = %self.server, %error, "it is asked again");
+                    tokio::time::sleep(AGAIN.min(left)).await;
+                }
+                other => return other.map_err(|error| self.failed(error)),
+            }
+        }
+    }
+
     fn told(&self) -> Option<u64> {
         *self.exits.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,6 +121,8 @@ impl HostAccess for AgentHost {
             kill: ability(said.kill),
             read_files: ability(said.read_files),
             unit: said.unit,
+            mask_unit: said.mask_unit.map(ability),
+            addresses: said.addresses.map(ability),
         })
     }
 
@@ -151,6 +173,14 @@ impl HostAccess for AgentHost {
         let order = Release { server: self.server.clone() };
         let asked = self.client.ask(paths::RELEASE, &order, Duration::from_secs(15)).await;
         asked.map_err(|error| self.failed(error))
+    }
+
+    async fn start(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.until_done(paths::START, limit).await
+    }
+
+    async fn stop(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.until_done(paths::STOP, limit).await
     }
 
     async fn read_range(

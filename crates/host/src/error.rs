@@ -60,6 +60,18 @@ pub enum HostError {
         /// What does not fit.
         difference: String,
     },
+    /// It runs, and its process is in a namespace that we do not see.
+    #[error(
+        "{server}: it runs ({what}), but its process is in another process namespace and is not seen \
+         from here, so it can be neither watched nor killed. Let the agent's container share the \
+         process namespace of the server's (Kubernetes: shareProcessNamespace: true)"
+    )]
+    Unseen {
+        /// The server.
+        server: Address,
+        /// By what it is known to run.
+        what: String,
+    },
     /// More than one process fits, and nothing tells them apart.
     #[error(
         "{server}: processes {} all fit, and it cannot be told which one is the server; run \
@@ -117,6 +129,52 @@ pub enum HostError {
         unit: String,
         /// What systemctl said.
         reason: String,
+    },
+    /// It was fenced, and stays down.
+    #[error(
+        "{server}: it is kept down by {by} and was not started; let it be started again first \
+         (the fence is released when its operation is over)"
+    )]
+    KeptDown {
+        /// The server.
+        server: Address,
+        /// Who keeps it down.
+        by: String,
+    },
+    /// Nothing is known that starts it.
+    #[error(
+        "{server}: nothing is known that starts it: no systemd unit was seen to, and no program is \
+         configured; write start = [\"/usr/sbin/mariadbd\", \"--defaults-file=...\"] for it in the \
+         agent's file ([[agent.server]]), or in the manager's where there is no agent"
+    )]
+    NothingStarts {
+        /// The server.
+        server: Address,
+    },
+    /// What should start it failed.
+    #[error("{server}: it was not started by {what}: {reason}")]
+    NotStarted {
+        /// The server.
+        server: Address,
+        /// What was tried.
+        what: String,
+        /// What was answered.
+        reason: String,
+    },
+    /// It was asked to shut down and has not.
+    #[error(
+        "{server}: process {pid} was asked to shut down and still runs after {} ({state}); it was not \
+         killed. Large buffers take long to write: wait, and try again", Millis::from(*limit)
+    )]
+    StillRuns {
+        /// The server.
+        server: Address,
+        /// The process.
+        pid: u32,
+        /// How long was waited.
+        limit: Duration,
+        /// What the operating system says of it.
+        state: String,
     },
     /// A file or directory could not be read.
     #[error("{server}: {} could not be read: {source}", path.display())]
@@ -227,6 +285,14 @@ pub enum HostError {
         /// What is not permitted, and what mends it.
         reason: String,
     },
+    /// The login may not shut it down.
+    #[error("{server}: it was not shut down over ssh: {reason}")]
+    SshNotStopped {
+        /// The server.
+        server: Address,
+        /// What is not permitted, and what mends it.
+        reason: String,
+    },
     /// The agent did not do it, or was not reached.
     #[error("{server}: {source}")]
     Agent {
@@ -242,7 +308,10 @@ impl HostError {
     /// reached or did not answer in time.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::TimedOut { .. } | Self::Stalled { .. } | Self::Resolve { .. } => true,
+            Self::TimedOut { .. }
+            | Self::Stalled { .. }
+            | Self::StillRuns { .. }
+            | Self::Resolve { .. } => true,
             Self::Ssh { failure, .. } => failure.is_passing(),
             Self::Agent { source, .. } => source.is_passing(),
             Self::File { source, .. } => source.kind() == std::io::ErrorKind::Interrupted,

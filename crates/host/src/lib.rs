@@ -22,5 +22,5 @@ pub use agent::AgentHost;
 pub use error::HostError;
 pub use fence::{Fence, FenceReport, Guarantee, HostFence};
 pub use local::LocalHost;
-pub use server::ServerIdentity;
+pub use server::{ServerIdentity, StartProgram};
 pub use ssh::{SshFailure, SshHost};

@@ -7,6 +7,7 @@ mod guard;
 mod keep_down;
 mod proc;
 mod process;
+mod start;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -40,6 +41,8 @@ pub struct LocalHost {
     server: ServerIdentity,
     systemd: Option<Systemd>,
     known: Mutex<Known>,
+    /// One start or stop at a time.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What was found out so far.
@@ -49,6 +52,8 @@ struct Known {
     unit: Option<String>,
     /// The newest process that was found.
     current: Option<Arc<Server>>,
+    /// It runs where we do not see its process.
+    unseen: bool,
     /// The process whose exit [`HostAccess::exited`] has not told yet.
     untold: Option<Arc<Server>>,
     keep_down: KeepDown,
@@ -65,18 +70,26 @@ struct Server {
 
 impl LocalHost {
     /// The server's process on this machine; `None` if it does not run here. An error if something
-    /// stands in its place, or if it cannot be told.
+    /// stands in its place, or if it cannot be told. One that runs in a process namespace that we do
+    /// not see is here, and nothing can be done to it.
     pub async fn find(server: &ServerIdentity, limit: Duration) -> Result<Option<Self>, HostError> {
         let host = Self::new(server, limit, Systemd::of_this_machine()).await?;
-        Ok(host.look(limit).await?.is_some().then_some(host))
+        match host.look(limit).await {
+            Ok(None) => Ok(None),
+            Ok(Some(_)) | Err(HostError::Unseen { .. }) => Ok(Some(host)),
+            Err(error) => Err(error),
+        }
     }
 
     /// For a server that is known (from a journal) to belong to this machine, whether or not it
     /// runs now: its files can be read, and it can be kept down and released.
     pub async fn expected(server: &ServerIdentity, limit: Duration) -> Result<Self, HostError> {
         let host = Self::new(server, limit, Systemd::of_this_machine()).await?;
-        host.look(limit).await?;
-        Ok(host)
+        match host.look(limit).await {
+            // Its files may be read all the same.
+            Ok(_) | Err(HostError::Unseen { .. }) => Ok(host),
+            Err(error) => Err(error),
+        }
     }
 
     async fn new(
@@ -99,10 +112,12 @@ impl LocalHost {
             wanted,
             unit: server.unit.clone(),
             current: None,
+            unseen: false,
             untold: None,
             keep_down: KeepDown::new(server.unit.clone()),
         };
-        Ok(Self { server: server.clone(), systemd, known: Mutex::new(known) })
+        let (known, turn) = (Mutex::new(known), tokio::sync::Mutex::default());
+        Ok(Self { server: server.clone(), systemd, known, turn })
     }
 
     /// Pid and start time (in clock ticks since boot) of the process that was found last, if it
@@ -110,6 +125,28 @@ impl LocalHost {
     pub fn process_id(&self) -> Option<(u32, u64)> {
         let current = self.known().current.clone()?;
         current.process.is_alive().then(|| (current.process.pid(), current.process.started()))
+    }
+
+    /// Whether it runs where its process is not seen from here.
+    pub fn is_unseen(&self) -> bool {
+        self.known().unseen
+    }
+
+    /// Whether it can be killed, as far as it was looked for.
+    pub fn is_in_reach(&self) -> bool {
+        let known = self.known();
+        let process = known.current.as_ref().filter(|server| server.process.is_alive());
+        !known.unseen && process.is_none_or(|server| server.verified && server.process.pid() != 1)
+    }
+
+    /// Whether this process keeps it down now.
+    pub fn keeps_down(&self) -> bool {
+        self.known().keep_down.holds().is_some()
+    }
+
+    /// The systemd unit that starts it, as far as it was found out.
+    pub fn unit(&self) -> Option<String> {
+        self.known().unit.clone()
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -126,6 +163,7 @@ impl LocalHost {
             return Ok(Some(alive.clone()));
         }
         let search = self.blocking(limit, "looking for its process", move || wanted.find()).await?;
+        self.known().unseen = matches!(search, Err(HostError::Unseen { .. }));
         let found = match search {
             // Its port went to another program: the process that was known is gone all the same.
             Err(HostError::NotADatabase { .. }) if current.is_some() => None,
@@ -219,10 +257,28 @@ impl LocalHost {
         })
     }
 
+    async fn process_now(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        if let Some(server) = self.look(limit).await?
+            && let Some(state) = server.process.state()
+        {
+            return Ok(state);
+        }
+        let last = self.known().current.clone();
+        Ok(ProcessState::Exited { clean: self.clean(last.as_deref()).await })
+    }
+
     fn may_kill(server: &Server) -> Ability {
         const MEND: &str = "run Primacy as the server's own user, or give its service CAP_KILL, \
              CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
         let pid = server.process.pid();
+        if pid == 1 {
+            return Ability::No(
+                "it is the first process of the namespace that Primacy runs in, and the kernel lets \
+                 nobody inside kill that one; moreover all end with it. Let the server join the \
+                 agent's namespace, not the agent the server's"
+                    .to_owned(),
+            );
+        }
         match server.process.may_signal() {
             Err(error) => {
                 Ability::No(format!("process {pid} may not be signalled ({error}): {MEND}"))
@@ -233,6 +289,18 @@ impl LocalHost {
             )),
             Ok(()) => Ability::Yes,
         }
+    }
+
+    /// systemd asks polkit, which lets root and nobody else mask units unless it was told to. It is
+    /// not tried: a mask that fails half way would be worse than the guard's killing.
+    fn may_mask(&self) -> Ability {
+        if self.systemd.is_none() {
+            return Ability::No("systemd does not run this machine".to_owned());
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ability::Yes;
+        }
+        Ability::No("Primacy is not root here, and a rule of polkit was not looked for".to_owned())
     }
 
     /// Whether the data directory can be listed, and is the one that the process works in.
@@ -266,25 +334,26 @@ impl HostAccess for LocalHost {
     }
 
     async fn capability(&self, limit: Duration) -> Result<Capability, HostError> {
-        let server = self.look(limit).await?;
-        let absent = || Ability::No("its process does not run now".to_owned());
+        let (server, absent) = match self.look(limit).await {
+            Ok(server) => (server, "its process does not run now".to_owned()),
+            Err(error @ HostError::Unseen { .. }) => (None, error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let absent = || Ability::No(absent.clone());
+        let unit = self.known().unit.clone();
         Ok(Capability {
             way: Way::Local,
             watch: server.as_ref().map_or_else(absent, |_| Ability::Yes),
             kill: server.as_ref().map_or_else(absent, |server| Self::may_kill(server)),
             read_files: self.may_read(limit).await,
-            unit: self.known().unit.clone(),
+            mask_unit: unit.as_ref().map(|_| self.may_mask()),
+            unit,
+            addresses: None,
         })
     }
 
     async fn process(&self, limit: Duration) -> Result<ProcessState, HostError> {
-        if let Some(server) = self.look(limit).await?
-            && let Some(state) = server.process.state()
-        {
-            return Ok(state);
-        }
-        let last = self.known().current.clone();
-        Ok(ProcessState::Exited { clean: self.clean(last.as_deref()).await })
+        self.process_now(limit).await
     }
 
     async fn exited(&self) -> ProcessState {
@@ -318,6 +387,14 @@ impl HostAccess for LocalHost {
 
     async fn release(&self) -> Result<(), HostError> {
         self.let_start().await
+    }
+
+    async fn start(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.start_server(limit).await
+    }
+
+    async fn stop(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.stop_server(limit).await
     }
 
     async fn read_range(

@@ -22,6 +22,17 @@ pub struct ServerIdentity {
     /// The systemd unit that starts it, where it is known from before (a journal); else it is
     /// found out from the process.
     pub unit: Option<String>,
+    /// What starts it where no unit does.
+    pub start: Option<StartProgram>,
+}
+
+/// A program that starts a server, from a configuration of the one who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartProgram {
+    /// The program by its absolute path, and its arguments.
+    pub words: Vec<String>,
+    /// Where its output is appended, on the server's host; nowhere if `None`.
+    pub output: Option<PathBuf>,
 }
 
 impl ServerIdentity {
@@ -34,6 +45,7 @@ impl ServerIdentity {
             host_name: None,
             binlog_base: None,
             unit: None,
+            start: None,
         }
     }
 

@@ -14,6 +14,7 @@ mod probe;
 mod process;
 mod quote;
 mod scripts;
+mod start;
 mod target;
 
 use std::path::Path;
@@ -117,7 +118,8 @@ impl HostAccess for SshHost {
             Err(error) => return Err(error),
         };
         let unit = self.known().unit_name();
-        Ok(Capability { way: Way::Ssh, watch, kill, read_files, unit })
+        let (mask_unit, addresses) = (None, None);
+        Ok(Capability { way: Way::Ssh, watch, kill, read_files, unit, mask_unit, addresses })
     }
 
     async fn process(&self, limit: Duration) -> Result<ProcessState, HostError> {
@@ -154,6 +156,14 @@ impl HostAccess for SshHost {
 
     async fn release(&self) -> Result<(), HostError> {
         self.let_start().await
+    }
+
+    async fn start(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.start_server(limit).await
+    }
+
+    async fn stop(&self, limit: Duration) -> Result<ProcessState, HostError> {
+        self.stop_server(limit).await
     }
 
     async fn read_range(

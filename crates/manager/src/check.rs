@@ -1,9 +1,11 @@
 //! Everything that stands against a failover or switchover, or makes it risky.
 
+mod hosts;
+
 use std::sync::Arc;
 
-use primacy_api::{CheckReport, Incomplete};
-use primacy_plan::findings;
+use primacy_api::{CheckReport, HostReport, Incomplete};
+use primacy_plan::{findings, host_findings, promises};
 use primacy_probe::grants::{self, Purpose};
 use primacy_types::Address;
 
@@ -35,7 +37,14 @@ pub(crate) async fn check(watched: &Arc<Watched>) -> CheckReport {
     }
     let mut findings = findings(&snapshot);
     findings.extend(watched.hook_programs.iter().filter_map(crate::hooks::unusable));
-    CheckReport { cluster: cluster.name.clone(), findings, incomplete }
+    let hosts = hosts::look(watched).await;
+    findings.extend(host_findings(&snapshot, &hosts));
+    findings.sort_by_key(|finding| finding.severity);
+    let hosts = hosts
+        .hosts
+        .into_iter()
+        .map(|host| HostReport { promises: promises(&snapshot, &host).to_vec(), host });
+    CheckReport { cluster: cluster.name.clone(), findings, incomplete, hosts: hosts.collect() }
 }
 
 async fn missing_grants(

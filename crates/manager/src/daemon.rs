@@ -18,7 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
+use crate::health::HealthAddress;
 use crate::load::load_config;
+use crate::rebuild::Rebuilds;
 use crate::reload::Fleet;
 use crate::service::{Clusters, ManagerService};
 use crate::setup::Shared;
@@ -45,7 +47,7 @@ pub(crate) fn shared(config: &Config) -> Result<Shared, ManagerError> {
 }
 
 /// What agents are shown.
-fn credentials(files: &CertificateFiles) -> Result<Arc<Credentials>, ManagerError> {
+pub(crate) fn credentials(files: &CertificateFiles) -> Result<Arc<Credentials>, ManagerError> {
     let paths = primacy_certs::Paths {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
@@ -78,11 +80,16 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
     }
     let shared = shared(&config)?;
     let clusters = Arc::new(Clusters::default());
+    let health = HealthAddress::start(config.manager.health.as_ref(), &clusters).await?;
     let brakes = config.manager.max_failovers_at_once;
-    let mut fleet = Fleet::new(shared.clone(), Arc::clone(&clusters), brakes);
+    let rebuilds = Arc::new(Rebuilds::default());
+    let mut fleet =
+        Fleet::new(shared.clone(), Arc::clone(&clusters), Arc::clone(&rebuilds), brakes);
     fleet.start(&config).await?;
+    health.set_loaded();
     let listener = listen(&socket)?;
-    let service = ManagerService { clusters, store: shared.store.clone() };
+    let (store, chronicle) = (shared.store.clone(), shared.chronicle.clone());
+    let service = ManagerService { clusters, store, chronicle, rebuilds };
     let stop = CancellationToken::new();
     let routes = primacy_api::router(Arc::new(service));
     let served = {
@@ -113,6 +120,7 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
     }
     tracing::info!("stopping");
     notify(&[NotifyState::Stopping]);
+    drop(health);
     fleet.stop().await;
     stop.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;

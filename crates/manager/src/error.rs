@@ -33,6 +33,9 @@ pub enum ManagerError {
     /// A hook cannot be used as it is configured.
     #[error(transparent)]
     Hook(#[from] primacy_hooks::HookConfigError),
+    /// The shutdown script cannot be used.
+    #[error("shutdown_script: {0}")]
+    ShutdownScript(#[from] primacy_hooks::NotAbsolute),
     /// A webhook cannot be used as it is configured.
     #[error(transparent)]
     Webhook(#[from] primacy_hooks::WebhookConfigError),
@@ -64,6 +67,14 @@ pub enum ManagerError {
     Role {
         /// For whom it is.
         role: &'static str,
+    },
+    /// The health address cannot be listened on.
+    #[error("manager.health: {address} cannot be listened on: {source}")]
+    Health {
+        /// The address.
+        address: String,
+        /// The operating system's word.
+        source: std::io::Error,
     },
     /// Another manager looks after a cluster.
     #[error("{0}")]

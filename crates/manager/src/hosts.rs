@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use primacy_agent_api::AgentClient;
 use primacy_exec::{Eyes, Hosts, identity};
-use primacy_host::{Ability, HostAccess, LocalHost};
-use primacy_types::{Address, FenceRung, FileAccess, HostAccessKind, ProcessState, SshSettings};
+use primacy_host::{Ability, HostAccess, LocalHost, ServerIdentity, StartProgram};
+use primacy_types::{
+    Address, FenceRung, FileAccess, HostAccessKind, ProcessState, ServerFacts, SshSettings,
+};
 use tokio::task::JoinHandle;
 
 use crate::observatory::Observatory;
@@ -55,6 +57,14 @@ pub(crate) fn start(
         }
     }
     tasks
+}
+
+/// How its process is recognised, and what the manager's file starts it with.
+fn known_as(server: &Address, facts: &ServerFacts, seen: &Observatory) -> ServerIdentity {
+    let mut identity = identity(server, facts);
+    let words = seen.policy().server(server).start;
+    identity.start = (!words.is_empty()).then_some(StartProgram { words, output: None });
+    identity
 }
 
 fn file_access(ability: Ability) -> FileAccess {
@@ -123,7 +133,7 @@ async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<d
             && seen.was_local(server)
         {
             // It ran here before the manager was restarted, and does not answer any more.
-            match LocalHost::expected(&identity(server, known), LIMIT).await {
+            match LocalHost::expected(&known_as(server, known, &seen), LIMIT).await {
                 Ok(host) => {
                     seen.set_fences(server, vec![FenceRung::Local]);
                     return Some(Arc::new(host));
@@ -132,9 +142,10 @@ async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<d
             }
         }
         let expected = seen.policy().server(server).host_access == HostAccessKind::Local;
+        let wanted = facts.map(|facts| known_as(server, &facts, &seen));
         drop(seen);
-        if let Some(facts) = facts {
-            match LocalHost::find(&identity(server, &facts), LIMIT).await {
+        if let Some(wanted) = wanted {
+            match LocalHost::find(&wanted, LIMIT).await {
                 Ok(Some(host)) => {
                     observatory.upgrade()?.keep_where(server, true);
                     return Some(Arc::new(host));

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use primacy_agent_api::{
     AgentClient, AgentError, GrantOrder, LeaseState, Opened, Standing, StandingOrder, paths,
 };
+use primacy_api::LeaseView;
 use primacy_dcs::{ClusterLock, Lease, LeaseError, LeaseGranter};
 use primacy_exec::{Clock, Eyes as _};
 use primacy_plan::is_fed_by;
@@ -24,9 +25,13 @@ use tokio::task::JoinHandle;
 
 use crate::ManagerError;
 use crate::observatory::Observatory;
+use crate::readers::Readers;
 
 /// A grant for a promotion waits so many leases' time for others to run out.
 const PATIENCE: u64 = 3;
+
+/// So much sooner than usual a round is made again that has not reached the primary's agent.
+const SOONER: u32 = 5;
 
 /// Pause before what must wait is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -38,6 +43,8 @@ pub(crate) struct AgentLeases {
     clients: BTreeMap<Address, Arc<AgentClient>>,
     promotable: BTreeSet<Address>,
     vips: Vec<VirtualAddress>,
+    /// Addresses for readers, if there are any.
+    readers: Option<Readers>,
     store: Store,
     clock: Clock,
     state: Mutex<State>,
@@ -59,6 +66,8 @@ struct Kept {
     granter: GranterRecord,
     #[serde(default)]
     vips_were_held: bool,
+    #[serde(default)]
+    readers_held: BTreeSet<VirtualAddress>,
 }
 
 impl std::fmt::Debug for AgentLeases {
@@ -73,7 +82,7 @@ impl AgentLeases {
         cluster: &str,
         policy: &Policy,
         clients: &BTreeMap<Address, Arc<AgentClient>>,
-        (servers, vips): (&[Address], &[VirtualAddress]),
+        (servers, vips, reader_vips): (&[Address], &[VirtualAddress], &[VirtualAddress]),
         store: Store,
         clock: Clock,
     ) -> Result<Option<Arc<Self>>, ManagerError> {
@@ -88,7 +97,7 @@ impl AgentLeases {
         let kept = store.leases(cluster)?;
         // Numbers of lists go on from those that an agent may still know, also if ours were lost.
         let fresh = GranterRecord { number: clock.wall().0, reigns: Vec::new() };
-        let fresh = Kept { granter: fresh, vips_were_held: false };
+        let fresh = Kept { granter: fresh, ..Kept::default() };
         let kept: Kept = kept.and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or(fresh);
         let times = LeaseTimes::new(policy.timing.lease);
         let granter = Granter::new(times, kept.granter, clock.now());
@@ -99,12 +108,16 @@ impl AgentLeases {
             said: BTreeMap::new(),
             vips_were_held: kept.vips_were_held,
         };
+        let held = kept.readers_held;
+        let readers = (!reader_vips.is_empty())
+            .then(|| Readers::new(reader_vips, policy.readers, held, clock.now()));
         Ok(Some(Arc::new(Self {
             cluster: cluster.to_owned(),
             times,
             clients: clients.clone(),
             promotable,
             vips: vips.to_vec(),
+            readers,
             store,
             clock,
             state: Mutex::new(state),
@@ -129,16 +142,22 @@ impl AgentLeases {
             let Some(leads) = lock.upgrade().map(|lock| lock.permits().is_ok()) else { return };
             if leads && !had_lock {
                 // What another manager granted until a moment ago is not known.
+                self.readers.iter().for_each(|readers| readers.lead(self.clock.now()));
                 let mut state = self.state();
                 let record = state.granter.record().clone();
                 state.granter = Granter::new(self.times, record, self.clock.now());
             }
             had_lock = leads;
+            let mut told = true;
             if leads {
                 let Some(seen) = observatory.upgrade() else { return };
-                self.round(&seen).await;
+                told = self.round(&seen).await;
             }
-            tokio::time::sleep_until(begun + self.times.renewal().as_duration()).await;
+            // A worker that has just been replaced waits for its lease: half a second later may be
+            // too late for a primary that was silent already.
+            let renewal = self.times.renewal().as_duration();
+            let pause = if told { renewal } else { renewal / SOONER };
+            tokio::time::sleep_until(begun + pause).await;
         }
     }
 
@@ -150,12 +169,17 @@ impl AgentLeases {
         self.times.renewal().as_duration()
     }
 
-    /// One round: every agent hears of us, the primary's lease is renewed.
-    async fn round(&self, observatory: &Arc<Observatory>) {
+    /// One round: every agent hears of us, the primary's lease is renewed. False if the primary's
+    /// agent was not reached.
+    async fn round(&self, observatory: &Arc<Observatory>) -> bool {
         let record = observatory.record();
-        let Some(primary) = record.primary.filter(|_| record.epoch > Epoch(0)) else { return };
+        let Some(primary) = record.primary.filter(|_| record.epoch > Epoch(0)) else { return true };
         let epoch = record.epoch;
         let agrees = is_heard_by_replicas(observatory, &primary);
+        if let Some(readers) = &self.readers {
+            let fresh = self.said().into_iter().filter(|(_, (ago, _))| *ago <= self.fresh());
+            readers.plan(&observatory.remembered(), &fresh.map(|(server, _)| server).collect());
+        }
         let asked = self.clients.keys().map(async |server| {
             let standing = if *server == primary { Standing::Primary } else { Standing::Other };
             let said = self.stand(server, standing, epoch, agrees).await;
@@ -173,14 +197,17 @@ impl AgentLeases {
                     self.keep().await;
                 }
             }
-            let problem = said.as_ref().ok().and_then(|said| said.vip_problem.clone());
+            let reached = *server != primary || said.is_ok();
+            let problem = said.as_ref().ok().and_then(problem_of);
             self.tell(server, said.err().map(|error| error.to_string()).or(problem));
+            reached
         });
-        futures_util::future::join_all(asked).await;
+        let reached = futures_util::future::join_all(asked).await;
         let guarded = self.state().granter.is_guarded(&primary);
         for server in self.clients.keys() {
             observatory.set_leased(server, guarded && *server == primary);
         }
+        reached.into_iter().all(|reached| reached)
     }
 
     /// Says once what is wrong with an agent, and once that it is well again.
@@ -217,7 +244,9 @@ impl AgentLeases {
             let state = self.state();
             (state.term, state.vips_were_held)
         };
+        let readers = self.readers.as_ref().map(|one| one.order(server, self.clock.now()));
         let order = StandingOrder {
+            readers: readers.as_ref().map(|(_, grant)| grant.clone()),
             server: server.clone(),
             cluster: self.cluster.clone(),
             ask: Ask { term, agrees },
@@ -231,6 +260,12 @@ impl AgentLeases {
         };
         let said: LeaseState = client.ask(paths::STANDING, &order, self.limit()).await?;
         let now = self.clock.now();
+        if let (Some(readers), Some((number, _)), Some(answer), None) =
+            (&self.readers, readers, &said.readers, &said.refused)
+            && readers.answered(server, number, answer, now)
+        {
+            self.keep().await;
+        }
         let mut state = self.state();
         if let Some(LeaseRefusal::Term { current, .. }) = said.refused {
             // A manager whose clock was ahead led before; the lock says that we lead now.
@@ -296,7 +331,7 @@ impl AgentLeases {
     /// Whom the primary must ask if it lengthens its lease by itself: those whose agents are reached
     /// now, and no others, because one that is not reached cannot say yes.
     fn voters(&self, state: &State, primary: &Address, now: Moment) -> BTreeSet<Address> {
-        let fresh = self.times.renewal().times(3);
+        let fresh = self.fresh();
         let reached = |server: &&Address| {
             state.seen.get(*server).is_some_and(|(at, _)| now.since(*at) < fresh)
         };
@@ -308,7 +343,8 @@ impl AgentLeases {
         let record = {
             let state = self.state();
             let granter = state.granter.record().clone();
-            let kept = Kept { granter, vips_were_held: state.vips_were_held };
+            let readers_held = self.readers.as_ref().map(Readers::held_before).unwrap_or_default();
+            let kept = Kept { granter, vips_were_held: state.vips_were_held, readers_held };
             serde_json::to_value(kept).unwrap_or_default()
         };
         let (store, cluster) = (self.store.clone(), self.cluster.clone());
@@ -358,6 +394,44 @@ impl AgentLeases {
         }
     }
 
+    /// What each agent said last, and how long ago that was.
+    pub(crate) fn said(&self) -> BTreeMap<Address, (Millis, LeaseState)> {
+        let now = self.clock.now();
+        let state = self.state();
+        let said = state.seen.iter();
+        said.map(|(server, (at, said))| (server.clone(), (now.since(*at), said.clone()))).collect()
+    }
+
+    /// Servers that their agents keep down, as they have said just now.
+    pub(crate) fn kept_down(&self) -> Vec<Address> {
+        let down = self
+            .said()
+            .into_iter()
+            .filter(|(_, (ago, said))| said.kept_down && *ago <= self.fresh());
+        down.map(|(server, _)| server).collect()
+    }
+
+    /// What was said longer ago than this says nothing of now.
+    pub(crate) fn fresh(&self) -> Millis {
+        self.times.renewal().times(3)
+    }
+
+    /// What is shown of a server's lease; `None` before its agent has said anything.
+    pub(crate) fn view(&self, server: &Address) -> Option<LeaseView> {
+        let (ago, said) = self.said().remove(server)?;
+        let problem = problem_of(&said);
+        let for_readers = said.readers.map(|readers| readers.held).unwrap_or_default();
+        Some(LeaseView {
+            answers: ago <= self.fresh(),
+            hold: said.hold,
+            epoch: said.lease.as_ref().map(|lease| lease.epoch),
+            by_voters: said.lease.as_ref().is_some_and(|lease| lease.by_voters),
+            guarded: said.guarded,
+            addresses: said.vips.into_iter().chain(for_readers).collect(),
+            problem,
+        })
+    }
+
     /// One attempt to give `winner` the lease of a new reign.
     async fn promote(&self, winner: &Address, epoch: Epoch) -> Result<(), LeaseError> {
         let not_yet = |text: String| LeaseError::NotYet(text);
@@ -402,6 +476,12 @@ impl AgentLeases {
         }
         Ok(())
     }
+}
+
+/// Why an address is not held that should be.
+fn problem_of(said: &LeaseState) -> Option<String> {
+    let of_readers = || said.readers.as_ref().and_then(|readers| readers.problem.clone());
+    said.vip_problem.clone().or_else(of_readers)
 }
 
 /// Whether a replica has heard from the primary lately. Then nothing speaks against its going on by

@@ -6,25 +6,36 @@
 //! find no manager running.
 
 mod check;
+mod chores;
 mod cluster;
 mod daemon;
 mod errant;
 mod error;
+mod health;
 mod hooks;
 mod hosts;
 mod leases;
 mod load;
 mod memory;
+mod newcomer;
 mod observatory;
 mod probe_task;
+mod readers;
+mod rebuild;
+mod relay_logs;
 mod reload;
+mod repairs;
+mod restarts;
+mod returned;
 mod service;
 mod setup;
 mod standalone;
 mod supervisor;
+mod write_probe;
 
 pub use daemon::serve;
 pub use error::ManagerError;
 pub use load::{load_config, secret};
+pub use newcomer::{Newcomer, inspect_newcomer};
 pub use setup::tls_mode;
 pub use standalone::Standalone;

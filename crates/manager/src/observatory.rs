@@ -1,7 +1,7 @@
 //! What is seen of one cluster: a task per server keeps looking, a snapshot can be had at any
 //! time, and [`Eyes::look`] waits for fresh ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use primacy_exec::{Clock, Eyes, Links};
 use primacy_probe::Gap;
 use primacy_store::Store;
 use primacy_types::{
-    Address, ClusterSnapshot, Epoch, FenceRung, FileAccess, Moment, Policy, ProcessState,
-    ServerFacts, TransactionSet,
+    Absence, Address, ClusterSnapshot, Epoch, FenceRung, FileAccess, Moment, Policy, ProcessState,
+    Promotion, ServerFacts, ServerPolicy, TransactionSet,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -31,6 +31,11 @@ pub(crate) struct Record {
     pub(crate) paused: bool,
     pub(crate) paused_reason: Option<String>,
     pub(crate) last_failover: Option<Moment>,
+    /// Servers that are about to get other data, or have it and have not joined with it: none of them is
+    /// promoted, or brought back by anything else.
+    pub(crate) rebuilt: BTreeSet<Address>,
+    /// Servers that an operation left behind.
+    pub(crate) absent: BTreeMap<Address, Absence>,
 }
 
 /// How many commits the primary had let through without acknowledgement when its replicas were
@@ -58,6 +63,8 @@ pub(crate) struct Observatory {
     state: Mutex<State>,
     looks: BTreeMap<Address, mpsc::UnboundedSender<LookRequest>>,
     changed: watch::Sender<u64>,
+    /// Nothing is under way on the cluster, and nothing was left half done.
+    quiet: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -99,6 +106,7 @@ impl Observatory {
             state: Mutex::new(state),
             looks,
             changed: watch::Sender::new(0),
+            quiet: watch::Sender::new(false),
             tasks: Mutex::default(),
         });
         let tasks: Vec<_> = inboxes
@@ -142,6 +150,15 @@ impl Observatory {
         if before != after || failing {
             self.wake();
         }
+    }
+
+    /// Whether nothing is under way on the cluster; at the start that is not known yet.
+    pub(crate) fn quiet(&self) -> watch::Receiver<bool> {
+        self.quiet.subscribe()
+    }
+
+    pub(crate) fn set_quiet(&self, quiet: bool) {
+        self.quiet.send_if_modified(|now| std::mem::replace(now, quiet) != quiet);
     }
 
     pub(crate) fn wake(&self) {
@@ -200,6 +217,12 @@ impl Observatory {
         self.update(server, |memory| memory.set_leased(leased));
     }
 
+    /// The person's own script can fence every server.
+    pub(crate) fn set_scripted(&self) {
+        let servers: Vec<Address> = self.looks.keys().cloned().collect();
+        servers.iter().for_each(|server| self.update(server, Memory::set_scripted));
+    }
+
     /// Changes what is on record and wakes whoever waits for changes.
     pub(crate) fn set_record(&self, change: impl FnOnce(&mut Record)) {
         change(&mut self.state().record);
@@ -252,8 +275,14 @@ impl Observatory {
             epoch: state.record.epoch,
             paused: state.record.paused,
             last_failover: state.record.last_failover,
+            absent: state.record.absent.clone(),
             policy: (*self.policy).clone(),
         };
+        for server in &state.record.rebuilt {
+            let policy = snapshot.policy.server(server);
+            let never = ServerPolicy { promotion: Promotion::Never, ..policy };
+            snapshot.policy.servers.insert(server.clone(), never);
+        }
         state.unacknowledged.settle(&mut snapshot);
         snapshot
     }

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
 use crate::hooks;
+use crate::rebuild::Rebuilds;
+use crate::relay_logs;
 use crate::service::{Clusters, Supervised};
 use crate::setup::{self, Locking, Secrets, Shared};
 use crate::supervisor::Supervisor;
@@ -35,6 +37,7 @@ struct Running {
 pub(crate) struct Fleet {
     shared: Shared,
     clusters: Arc<Clusters>,
+    rebuilds: Arc<Rebuilds>,
     brake: Arc<Semaphore>,
     running: BTreeMap<String, Running>,
     /// Hooks of clusters that are watched no more, until they were called.
@@ -42,9 +45,14 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(crate) fn new(shared: Shared, clusters: Arc<Clusters>, brakes: u32) -> Self {
+    pub(crate) fn new(
+        shared: Shared,
+        clusters: Arc<Clusters>,
+        rebuilds: Arc<Rebuilds>,
+        brakes: u32,
+    ) -> Self {
         let brake = Arc::new(Semaphore::new(brakes.max(1) as usize));
-        Self { shared, clusters, brake, running: BTreeMap::new(), ending: JoinSet::new() }
+        Self { shared, clusters, rebuilds, brake, running: BTreeMap::new(), ending: JoinSet::new() }
     }
 
     /// Starts every cluster.
@@ -80,8 +88,18 @@ impl Fleet {
         let name = config.name.to_string();
         let watched = Arc::new(setup::watch(config, &secrets, &self.shared, Locking::Take)?);
         let stop = CancellationToken::new();
-        let (handle, task) =
-            Supervisor::start(Arc::clone(&watched), Arc::clone(&self.brake), stop.clone());
+        let (handle, task) = Supervisor::start(
+            Arc::clone(&watched),
+            Arc::clone(&self.brake),
+            Arc::clone(&self.rebuilds),
+            stop.clone(),
+        );
+        self.rebuilds.go_on(&watched, &handle);
+        if let Some(every) = config.purge_relay_logs_every {
+            // It ends when the cluster is watched no more.
+            drop(relay_logs::by_the_clock(&watched, every, handle.clone()));
+        }
+        drop(relay_logs::put_back_what_was_left(&watched, handle.clone()));
         self.clusters.set(name.clone(), Supervised { watched, handle });
         self.running.insert(name, Running { config: config.clone(), secrets, stop, task });
         Ok(())
@@ -127,6 +145,13 @@ impl Fleet {
 
     async fn stop_one(&mut self, name: &str) {
         let Some(running) = self.running.remove(name) else { return };
+        // They hold the cluster, and with it its lock.
+        self.rebuilds.stop(name).await;
+        if let Some(supervised) = self.clusters.find(name)
+            && !supervised.handle.chores.end(FINISH).await
+        {
+            tracing::warn!(cluster = name, "a restart or a purge was under way and is given up");
+        }
         running.stop.cancel();
         let mut task = running.task;
         if tokio::time::timeout(FINISH, &mut task).await.is_err() {

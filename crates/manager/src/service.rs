@@ -2,21 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use primacy_api::{
-    Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, InjectOrder, Injection, OperationView, PauseOrder, Service,
-    SwitchoverOrder,
+    Answer, ApiError, CancelRebuild, CheckReport, ClusterView, ErrorKind, Explanation,
+    FailoverOrder, HistoryDetail, HistoryEntry, InjectOrder, Injection, OperationView, PauseOrder,
+    PurgeOrder, PurgeReport, RebuildAnswer, RebuildOrder, RebuildView, RejoinOrder, Rejoining,
+    RestartOrder, Restarting, Service, SwitchoverOrder,
 };
-use primacy_exec::{OperationError, Request};
+use primacy_exec::{Chronicle, OperationError, Request};
 use primacy_plan::{FailoverRequest, Refusal, SwitchoverRequest, decide, diagnose};
 use primacy_store::{EventFilter, Store, StoreError};
 use primacy_types::WallClock;
 use tokio::sync::oneshot;
 
+use crate::chores::Turn;
+use crate::rebuild::Rebuilds;
+use crate::repairs::RejoinWish;
+use crate::restarts::{Alone, Beside};
 use crate::setup::Watched;
 use crate::supervisor::{Handle, Order};
+
+/// How long a command waits until what is done beside operations is over.
+const TURN: Duration = Duration::from_secs(30);
 
 /// A cluster with its supervisor.
 #[derive(Clone)]
@@ -52,7 +61,7 @@ impl Clusters {
         self.get(name).ok()
     }
 
-    fn every(&self) -> Vec<Supervised> {
+    pub(crate) fn every(&self) -> Vec<Supervised> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
@@ -66,6 +75,8 @@ pub(crate) fn no_such_cluster(name: &str, known: &str) -> ApiError {
 pub(crate) struct ManagerService {
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) store: Store,
+    pub(crate) chronicle: Chronicle,
+    pub(crate) rebuilds: Arc<Rebuilds>,
 }
 
 /// Calls the store outside the reactor.
@@ -97,6 +108,11 @@ pub(crate) fn view(watched: &Watched, operation: Option<OperationView>) -> Clust
     let mut view = ClusterView::of(&snapshot, &diagnose(&snapshot));
     view.paused_reason = watched.observatory.record().paused_reason;
     view.operation = operation;
+    if let Some(leases) = &watched.leases {
+        for server in &mut view.servers {
+            server.lease = leases.view(&server.address);
+        }
+    }
     view
 }
 
@@ -159,15 +175,29 @@ pub(crate) async fn dry_run(watched: &Watched, request: &Request) -> Result<Answ
 }
 
 impl ManagerService {
+    fn not_busy(&self, name: &str, handle: &Handle) -> Result<(), ApiError> {
+        let Some(busy) = handle.busy() else { return Ok(()) };
+        let text = format!("a {busy} is under way on cluster {name:?}; see `primacy status`");
+        Err(ApiError::new(ErrorKind::Busy, text))
+    }
+
+    /// Waits for the turn to do something beside the operations of a cluster on which none is under way.
+    async fn turn(&self, name: &str, handle: &Handle, what: String) -> Result<Turn, ApiError> {
+        self.not_busy(name, handle)?;
+        let turn = handle.chores.take(what, TURN).await.map_err(|why| {
+            let text = format!("{why} on cluster {name:?}; try again when that is over");
+            ApiError::new(ErrorKind::Busy, text)
+        })?;
+        self.not_busy(name, handle)?;
+        Ok(turn)
+    }
+
     async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
         let Supervised { handle, .. } = self.clusters.get(name)?;
-        if let Some(busy) = handle.busy() {
-            let text = format!("a {busy} is under way on cluster {name:?}; see `primacy status`");
-            return Err(ApiError::new(ErrorKind::Busy, text));
-        }
+        self.not_busy(name, &handle)?;
         let (done, outcome) = oneshot::channel();
         let gone = |_| ApiError::new(ErrorKind::Internal, "the manager is stopping");
-        handle.orders.send(Order { request, done }).await.map_err(|e| {
+        handle.orders.send(Order::Operate { request, done }).await.map_err(|e| {
             drop(e);
             ApiError::new(ErrorKind::Internal, "the manager is stopping")
         })?;
@@ -270,11 +300,89 @@ impl Service for ManagerService {
         if order.dry_run {
             return crate::errant::planned(&watched, &order).await;
         }
-        if let Some(busy) = handle.busy() {
-            let text = format!("a {busy} is under way on cluster {name:?}; see `primacy status`");
+        self.not_busy(name, &handle)?;
+        crate::errant::inject(&watched, &order).await
+    }
+
+    async fn rebuild(&self, name: &str, order: RebuildOrder) -> Result<RebuildAnswer, ApiError> {
+        let Supervised { watched, handle } = self.clusters.get(name)?;
+        if order.dry_run {
+            return crate::rebuild::dry_run(&watched, &order).await;
+        }
+        self.rebuilds.begin(&watched, &handle, &order).await
+    }
+
+    async fn rebuilds(&self, name: &str) -> Result<Vec<RebuildView>, ApiError> {
+        self.clusters.get(name)?;
+        Ok(self.rebuilds.views(name))
+    }
+
+    async fn cancel_rebuild(
+        &self,
+        name: &str,
+        order: CancelRebuild,
+    ) -> Result<RebuildView, ApiError> {
+        self.clusters.get(name)?;
+        self.rebuilds.cancel(name, &order.server).await
+    }
+
+    async fn purge_relay_logs(
+        &self,
+        name: &str,
+        order: PurgeOrder,
+    ) -> Result<PurgeReport, ApiError> {
+        let Supervised { watched, handle } = self.clusters.get(name)?;
+        if order.dry_run {
+            return crate::relay_logs::purge(&watched, &order, &|| Ok(())).await;
+        }
+        let turn = self.turn(name, &handle, "a purge of relay logs".to_owned()).await?;
+        let beside = handle.clone();
+        let may_go_on = move || crate::relay_logs::may_go_on(&beside);
+        let work =
+            async move { Box::pin(crate::relay_logs::purge(&watched, &order, &may_go_on)).await };
+        handle.chores.run(turn, work).await?
+    }
+
+    async fn rejoin(&self, name: &str, order: RejoinOrder) -> Result<Rejoining, ApiError> {
+        let Supervised { watched, handle } = self.clusters.get(name)?;
+        let rebuilds = self.rebuilds.views(name);
+        crate::returned::not_being_rebuilt(&watched, &rebuilds, &order.server)?;
+        if order.dry_run {
+            return crate::returned::planned(&watched, &order).await;
+        }
+        self.not_busy(name, &handle)?;
+        let limit = watched.cluster.policy.timing.statement_limit.as_duration();
+        let primary =
+            crate::returned::primary_for(&watched.cluster.eyes.look(limit).await, &order)?;
+        let (done, outcome) = oneshot::channel();
+        let (server, on_errant) = (order.server.clone(), order.on_errant);
+        let wish = Order::Rejoin(RejoinWish { server, on_errant, done });
+        let stopping = || ApiError::new(ErrorKind::Internal, "the manager is stopping");
+        handle.orders.send(wish).await.map_err(|_| stopping())?;
+        let done = outcome.await.map_err(|_| {
+            let text = "another operation began meanwhile; try again when it has ended";
+            ApiError::new(ErrorKind::Busy, text)
+        })?;
+        crate::returned::answer(&order, primary, done)
+    }
+
+    async fn restart(&self, name: &str, order: RestartOrder) -> Result<Restarting, ApiError> {
+        let Supervised { watched, handle } = self.clusters.get(name)?;
+        if order.dry_run {
+            return Box::pin(crate::restarts::obey(&watched, order, &Alone)).await;
+        }
+        let turn = self.turn(name, &handle, format!("a restart of {}", order.server)).await?;
+        let gives_or_gets = |view: &RebuildView| {
+            view.outcome.is_none() && [&view.server, &view.donor].contains(&&order.server)
+        };
+        if self.rebuilds.views(name).iter().any(gives_or_gets) {
+            let text = format!("{} gives or gets data in a rebuild now", order.server);
             return Err(ApiError::new(ErrorKind::Busy, text));
         }
-        crate::errant::inject(&watched, &order).await
+        // Beside the supervisor: a failover does not wait for it.
+        let beside = Beside::new(&watched, &handle);
+        let work = async move { Box::pin(crate::restarts::obey(&watched, order, &beside)).await };
+        handle.chores.run(turn, work).await?
     }
 
     async fn history(
@@ -288,6 +396,8 @@ impl Service for ManagerService {
 
     async fn operation(&self, id: &str) -> Result<HistoryDetail, ApiError> {
         let id = id.to_owned();
+        // What was told until now is part of the answer, also where it was not written yet.
+        self.chronicle.flush().await;
         from_store(&self.store, move |store| detail(&store, &id)).await
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use primacy_agent_api::{AgentClient, Credentials, DEFAULT_PORT};
 use primacy_config::{ClusterConfig, TlsConfig};
 use primacy_dcs::{ClusterLock, Holder, LeaseGranter, LocalLeases};
-use primacy_exec::{Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, ReplicationAccount};
+use primacy_exec::{
+    Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, ReplicationAccount, ShutdownScript,
+};
 use primacy_store::Store;
 use primacy_types::{Address, Epoch, HostAccessKind, Millis, Moment};
 use primacy_wire::{ConnectOptions, TlsMode};
@@ -18,6 +20,7 @@ use crate::hooks;
 use crate::leases::AgentLeases;
 use crate::load::secret;
 use crate::observatory::{Observatory, Record};
+use crate::rebuild::unjoined;
 
 /// Whether the cluster's lock is wanted: a command that only looks does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,15 @@ pub(crate) enum Locking {
 pub(crate) struct Watched {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) observatory: Arc<Observatory>,
+    /// The leases that its agents hold, if they are in force.
+    pub(crate) leases: Option<Arc<AgentLeases>>,
     /// The programs that hooks need.
     pub(crate) hook_programs: Vec<hooks::Needed>,
+    /// The agents of the servers that have one, and what is shown to them.
+    pub(crate) agents: BTreeMap<Address, Arc<AgentClient>>,
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Virtual addresses follow the primary.
+    pub(crate) wants_addresses: bool,
     host_tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -121,6 +131,10 @@ pub(crate) fn watch(
         shared.clock,
         shared.store.clone(),
     );
+    let shutdown = shutdown_script(config)?;
+    if shutdown.is_some() {
+        observatory.set_scripted();
+    }
     let record = record(&name, shared)?;
     observatory.set_record(|r| *r = record);
     let locked = match locking {
@@ -133,19 +147,20 @@ pub(crate) fn watch(
     let agents = agents(config, shared);
     let mut host_tasks =
         crate::hosts::start(&config.servers, &config.ssh, &agents, &observatory, &hosts);
-    let leases: Arc<dyn LeaseGranter> = match AgentLeases::new(
+    let by_agents = AgentLeases::new(
         &name,
         &policy,
         &agents,
-        (&config.servers, &config.vips),
+        (&config.servers, &config.vips, &config.reader_vips),
         shared.store.clone(),
         shared.clock,
-    )? {
+    )?;
+    let leases: Arc<dyn LeaseGranter> = match &by_agents {
         Some(leases) => {
             if locking == Locking::Take {
                 host_tasks.push(leases.start(&observatory, &lock));
             }
-            leases
+            Arc::clone(leases) as _
         }
         None => Arc::new(LocalLeases::new(policy.timing.lease)),
     };
@@ -164,9 +179,31 @@ pub(crate) fn watch(
         hooks: Arc::new(hooks),
         eyes: Arc::clone(&observatory) as _,
         clock: shared.clock,
+        shutdown,
     };
+    let cluster = Arc::new(cluster);
+    if locking == Locking::Take && cluster.policy.write_probe.is_some() {
+        host_tasks.push(crate::write_probe::start(&cluster, &observatory));
+    }
     let hook_programs = hooks::programs(config);
-    Ok(Watched { cluster: Arc::new(cluster), observatory, hook_programs, host_tasks })
+    Ok(Watched {
+        cluster,
+        observatory,
+        leases: by_agents,
+        hook_programs,
+        credentials: shared.credentials.clone().filter(|_| !agents.is_empty()),
+        agents,
+        wants_addresses: !config.vips.is_empty(),
+        host_tasks,
+    })
+}
+
+/// The last rung of the fencing ladder.
+fn shutdown_script(config: &ClusterConfig) -> Result<Option<ShutdownScript>, ManagerError> {
+    let Some(program) = &config.shutdown_script else { return Ok(None) };
+    let limit = config.shutdown_timeout.as_duration();
+    let script = ShutdownScript::new(&program.path, &program.arguments, limit, config.ssh.clone())?;
+    Ok(Some(script))
 }
 
 /// The agents of the servers that have one.
@@ -185,8 +222,9 @@ fn agents(config: &ClusterConfig, shared: &Shared) -> BTreeMap<Address, Arc<Agen
 
 /// What the store has of the cluster.
 fn record(name: &str, shared: &Shared) -> Result<Record, ManagerError> {
+    let rebuilt = unjoined(&shared.store, name)?;
     let Some(stored) = shared.store.cluster(name)? else {
-        return Ok(Record { epoch: Epoch(0), ..Record::default() });
+        return Ok(Record { epoch: Epoch(0), rebuilt, ..Record::default() });
     };
     let ago = |at: primacy_types::WallClock| Millis(shared.clock.wall().0.saturating_sub(at.0));
     let block = Millis::from_secs(24 * 3600);
@@ -195,11 +233,13 @@ fn record(name: &str, shared: &Shared) -> Result<Record, ManagerError> {
         epoch: stored.epoch,
         paused: stored.paused,
         paused_reason: stored.paused_reason,
+        absent: primacy_exec::absences(&shared.store, name)?,
         last_failover: stored
             .last_failover
             .map(ago)
             .filter(|ago| *ago < block)
             .map(|ago| Moment(shared.clock.now().0.saturating_sub(ago.0))),
+        rebuilt,
     })
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use primacy_api::{
-    Answer, ApiError, CheckReport, ClusterView, ErrorKind, Explanation, FailoverOrder,
-    HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, Service, SwitchoverOrder,
+    Answer, ApiError, CancelRebuild, CheckReport, ClusterView, ErrorKind, Explanation,
+    FailoverOrder, HistoryDetail, HistoryEntry, InjectOrder, Injection, PauseOrder, PurgeOrder,
+    PurgeReport, RebuildAnswer, RebuildOrder, RebuildView, RejoinOrder, Rejoining, RestartOrder,
+    Restarting, Service, SwitchoverOrder,
 };
 use primacy_config::{ClusterConfig, Config};
 use primacy_exec::{Request, start};
@@ -21,6 +23,7 @@ use crate::cluster::adopt;
 use crate::daemon::shared;
 use crate::hooks;
 use crate::load::load_config;
+use crate::restarts::Alone;
 use crate::service::{self, dry_run, failover_request, from_store, no_such_cluster, refused};
 use crate::setup::{self, Locking, Secrets, Shared, Watched};
 
@@ -219,6 +222,75 @@ impl Service for Standalone {
         Box::pin(crate::errant::inject(&acting, &order)).await
     }
 
+    async fn rebuild(&self, name: &str, order: RebuildOrder) -> Result<RebuildAnswer, ApiError> {
+        if order.dry_run {
+            return crate::rebuild::dry_run(self.get(name).await?, &order).await;
+        }
+        Err(rebuilds_need_a_manager())
+    }
+
+    async fn rebuilds(&self, _name: &str) -> Result<Vec<RebuildView>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    async fn cancel_rebuild(
+        &self,
+        _name: &str,
+        _order: CancelRebuild,
+    ) -> Result<RebuildView, ApiError> {
+        Err(rebuilds_need_a_manager())
+    }
+
+    async fn purge_relay_logs(
+        &self,
+        name: &str,
+        order: PurgeOrder,
+    ) -> Result<PurgeReport, ApiError> {
+        if order.dry_run {
+            return crate::relay_logs::purge(self.get(name).await?, &order, &|| Ok(())).await;
+        }
+        let acting = Box::pin(self.locked(name)).await?;
+        let lock = Arc::clone(&acting.cluster.lock);
+        let may_go_on = move || lock.permits().map_err(|error| error.to_string());
+        let done = crate::relay_logs::purge(&acting, &order, &may_go_on).await;
+        acting.cluster.chronicle.flush().await;
+        done
+    }
+
+    async fn rejoin(&self, name: &str, order: RejoinOrder) -> Result<Rejoining, ApiError> {
+        if order.dry_run {
+            return crate::returned::planned(self.get(name).await?, &order).await;
+        }
+        let acting = Box::pin(self.locked(name)).await?;
+        let cluster = &acting.cluster;
+        let snapshot = cluster.eyes.remembered();
+        let primary = crate::returned::primary_for(&snapshot, &order)?;
+        let on_errant = order.on_errant.unwrap_or(cluster.policy.on_errant);
+        let server = &order.server;
+        let done = Box::pin(primacy_exec::rejoin(
+            cluster,
+            &snapshot,
+            server,
+            &primary,
+            on_errant,
+            primacy_exec::Asked::ByPerson,
+        ))
+        .await;
+        cluster.hooks.stop(hooks::FINISH).await;
+        cluster.chronicle.flush().await;
+        crate::returned::answer(&order, primary, done)
+    }
+
+    async fn restart(&self, name: &str, order: RestartOrder) -> Result<Restarting, ApiError> {
+        if order.dry_run {
+            return Box::pin(crate::restarts::obey(self.get(name).await?, order, &Alone)).await;
+        }
+        let acting = Box::pin(self.locked(name)).await?;
+        let done = Box::pin(crate::restarts::obey(&acting, order, &Alone)).await;
+        acting.cluster.chronicle.flush().await;
+        done
+    }
+
     async fn history(
         &self,
         cluster: Option<&str>,
@@ -232,6 +304,11 @@ impl Service for Standalone {
         let id = id.to_owned();
         from_store(&self.shared.store, move |store| service::detail(&store, &id)).await
     }
+}
+
+fn rebuilds_need_a_manager() -> ApiError {
+    let text = "no manager is running, and a rebuild takes longer than a command should: start one";
+    ApiError::new(ErrorKind::Refused, text)
 }
 
 fn no_manager() -> ApiError {

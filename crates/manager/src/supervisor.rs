@@ -1,16 +1,10 @@
 //! The loop of one cluster: look, diagnose, decide, act; one operation at a time.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use primacy_exec::{
-    Control, OperationError, Report, Request, is_left_at_a_rescue, repoint_stray, resume, start,
-};
-use primacy_plan::{
-    Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose, errant_of, is_fed_by,
-    managed_source,
-};
+use primacy_exec::{Control, OperationError, REJOIN, Report, Request, resume, start};
+use primacy_plan::{Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose};
 use primacy_store::{Level, OperationRecord};
 use primacy_types::{Address, ClusterSnapshot, GtidMode};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -18,7 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::chores::Chores;
 use crate::cluster::{adopt, follow};
+use crate::rebuild::Rebuilds;
+use crate::repairs::{RejoinWish, Repairs, end_unfinished, refresh_absent};
 use crate::setup::Watched;
 
 /// How often the rules that depend on time alone are looked at while all is well.
@@ -38,19 +35,20 @@ const ASK_HOOKS_AGAIN: Duration = Duration::from_secs(30);
 /// with what they said last.
 const FRESH: Duration = Duration::from_millis(300);
 
-/// How often it is said why a stray stays where it is, if that does not change.
-const SAY_AGAIN: Duration = Duration::from_secs(600);
-
-/// How often strays are looked for.
-const STRAYS: Duration = Duration::from_secs(3);
-
 /// How often it is looked whether an operation was left half done.
 const UNFINISHED: Duration = Duration::from_secs(5);
 
 /// An order of a person, and where its outcome goes.
-pub(crate) struct Order {
-    pub(crate) request: Request,
-    pub(crate) done: oneshot::Sender<Result<Report, OperationError>>,
+pub(crate) enum Order {
+    /// An operation.
+    Operate {
+        /// Which.
+        request: Request,
+        /// What came of it.
+        done: oneshot::Sender<Result<Report, OperationError>>,
+    },
+    /// A server that is to be a replica again.
+    Rejoin(RejoinWish),
 }
 
 /// The way to a running supervisor.
@@ -58,6 +56,8 @@ pub(crate) struct Order {
 pub(crate) struct Handle {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) amendments: watch::Sender<Option<FailoverRequest>>,
+    /// What is done beside its operations, one at a time.
+    pub(crate) chores: Chores,
     /// What is under way, as a sentence; empty if nothing is.
     busy: Arc<Mutex<Option<&'static str>>>,
 }
@@ -80,12 +80,9 @@ pub(crate) struct Supervisor {
     said: Option<String>,
     /// Nothing is begun by itself before this.
     not_before: Option<Instant>,
-    strays_at: Instant,
     /// Operations that were left half done are looked for from this moment on.
     look_for_unfinished_at: Instant,
-    repair: Option<JoinHandle<()>>,
-    /// Why strays were left where they are, and since when that was not said again.
-    left: Arc<Mutex<BTreeMap<Address, (String, Instant)>>>,
+    repairs: Repairs,
 }
 
 impl Supervisor {
@@ -93,11 +90,18 @@ impl Supervisor {
     pub(crate) fn start(
         watched: Arc<Watched>,
         brake: Arc<Semaphore>,
+        rebuilds: Arc<Rebuilds>,
         stop: CancellationToken,
     ) -> (Handle, JoinHandle<()>) {
         let (orders, inbox) = mpsc::channel(8);
-        let handle = Handle { orders, amendments: watch::Sender::new(None), busy: Arc::default() };
+        let handle = Handle {
+            orders,
+            amendments: watch::Sender::new(None),
+            chores: Chores::default(),
+            busy: Arc::default(),
+        };
         let supervisor = Self {
+            repairs: Repairs::new(Arc::clone(&watched), rebuilds, handle.clone()),
             watched,
             brake,
             stop,
@@ -105,15 +109,15 @@ impl Supervisor {
             handle: handle.clone(),
             said: None,
             not_before: None,
-            strays_at: Instant::now(),
             look_for_unfinished_at: Instant::now(),
-            repair: None,
-            left: Arc::default(),
         };
         (handle, tokio::spawn(supervisor.run()))
     }
 
     async fn run(mut self) {
+        let before = "the manager was ended meanwhile; it is tried again";
+        end_unfinished(&self.watched.cluster, REJOIN, before).await;
+        crate::restarts::finish_interrupted(&self.watched, self.handle.clone());
         let mut changes = self.watched.observatory.changes();
         let mut tick = CALM;
         loop {
@@ -129,17 +133,19 @@ impl Supervisor {
             changes.mark_unchanged();
             tick = if self.turn().await { CALM } else { TENSE };
         }
-        self.end_repair().await;
+        self.repairs.end().await;
     }
 
     /// One turn; true if all is well.
     async fn turn(&mut self) -> bool {
         if self.look_for_unfinished_at <= Instant::now() {
             if let Some(record) = self.unfinished().await {
+                self.watched.observatory.set_quiet(false);
                 self.go_on_with(record).await;
                 return false;
             }
             self.look_for_unfinished_at = Instant::now() + UNFINISHED;
+            self.watched.observatory.set_quiet(true);
         }
         let snapshot = self.watched.cluster.eyes.remembered();
         match adopt(&self.watched.cluster, &self.watched.observatory, &snapshot).await {
@@ -164,7 +170,7 @@ impl Supervisor {
                     self.say(level, why);
                 }
                 if serving {
-                    self.look_for_strays(&snapshot).await;
+                    self.repairs.look(&snapshot);
                 }
                 serving
             }
@@ -271,9 +277,14 @@ impl Supervisor {
     async fn obey(&mut self, order: Order) {
         let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
         let snapshot = self.watched.cluster.eyes.look(limit).await;
-        let result = self.operate(&snapshot, order.request, None).await;
-        self.after(result.as_ref().map(|r| r.kind.word()), false).await;
-        let _ = order.done.send(result);
+        match order {
+            Order::Operate { request, done } => {
+                let result = self.operate(&snapshot, request, None).await;
+                self.after(result.as_ref().map(|r| r.kind.word()), false).await;
+                let _ = done.send(result);
+            }
+            Order::Rejoin(wish) => self.repairs.obey(wish, snapshot).await,
+        }
     }
 
     async fn operate(
@@ -282,7 +293,7 @@ impl Supervisor {
         request: Request,
         permit: Option<Box<dyn Send + Sync>>,
     ) -> Result<Report, OperationError> {
-        self.end_repair().await;
+        self.repairs.end().await;
         self.set_busy(Some(request.kind().word()));
         let amendments = self.handle.amendments.subscribe();
         let cluster = Arc::clone(&self.watched.cluster);
@@ -296,6 +307,7 @@ impl Supervisor {
     async fn after<E>(&mut self, result: Result<&'static str, &E>, automatic: bool) {
         let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
         let _ = self.watched.cluster.eyes.look(limit).await;
+        refresh_absent(&self.watched).await;
         self.look_for_unfinished_at = Instant::now();
         if result.is_err() {
             self.not_before = Some(Instant::now() + AGAIN);
@@ -315,6 +327,9 @@ impl Supervisor {
     }
 
     fn set_busy(&self, with: Option<&'static str>) {
+        if with.is_some() {
+            self.watched.observatory.set_quiet(false);
+        }
         *self.handle.busy.lock().unwrap_or_else(PoisonError::into_inner) = with;
     }
 
@@ -347,80 +362,6 @@ impl Supervisor {
         let limit = self.watched.cluster.policy.timing.statement_limit.as_duration();
         let _ = self.watched.cluster.eyes.look(limit).await;
     }
-
-    /// Replicas that still follow a former primary are pointed to the current one, one at a time,
-    /// beside the loop.
-    async fn look_for_strays(&mut self, snapshot: &ClusterSnapshot) {
-        let idle = self.repair.as_ref().is_none_or(JoinHandle::is_finished);
-        if snapshot.paused || !idle || self.strays_at.elapsed() < STRAYS {
-            return;
-        }
-        self.strays_at = Instant::now();
-        if self.watched.cluster.lock.permits().is_err() {
-            return;
-        }
-        let Some((server, primary)) = stray(snapshot) else { return };
-        let cluster = Arc::clone(&self.watched.cluster);
-        let snapshot = snapshot.clone();
-        let left = Arc::clone(&self.left);
-        self.repair = Some(tokio::spawn(async move {
-            let repaired = repoint_stray(&cluster, &snapshot, &server, &primary).await;
-            if !is_news(&left, &server, repaired.as_ref().err().map(ToString::to_string)) {
-                return;
-            }
-            let (level, text) = match repaired {
-                Ok(_) => (
-                    Level::Notice,
-                    format!(
-                        "{server} followed no primary any more; it replicates from {primary} now"
-                    ),
-                ),
-                Err(error) => (Level::Warning, format!("{server} was not repointed: {error}")),
-            };
-            cluster.chronicle.tell(&cluster.name, None, level, text);
-        }));
-    }
-
-    async fn end_repair(&mut self) {
-        if let Some(repair) = self.repair.take() {
-            repair.abort();
-            let _ = repair.await;
-        }
-    }
-}
-
-/// Whether a repair that succeeded, or failed for this reason, is to be told: the same reason is
-/// told again after a while only.
-fn is_news(
-    left: &Mutex<BTreeMap<Address, (String, Instant)>>,
-    server: &Address,
-    why: Option<String>,
-) -> bool {
-    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(why) = why else {
-        left.remove(server);
-        return true;
-    };
-    let known = left.get(server).is_some_and(|(said, at)| *said == why && at.elapsed() < SAY_AGAIN);
-    if !known {
-        left.insert(server.clone(), (why, Instant::now()));
-    }
-    !known
-}
-
-/// A replica with a running past that follows a server of the cluster over which it gets nothing of
-/// what the primary writes, or one that gave it saved events and is gone; with nothing of its own.
-fn stray(snapshot: &ClusterSnapshot) -> Option<(Address, Address)> {
-    let primary = snapshot.primary.as_ref()?;
-    let (server, _) = snapshot.all_live().find(|(server, facts)| {
-        *server != primary
-            && !facts.writable()
-            && (is_left_at_a_rescue(snapshot, server)
-                || (managed_source(snapshot, server).is_some()
-                    && !is_fed_by(snapshot, server, primary)))
-            && errant_of(snapshot, primary, server).is_empty()
-    })?;
-    Some((server.clone(), primary.clone()))
 }
 
 /// A person moved the role: the primary on record is dead or read-only, and the only server that
@@ -460,16 +401,6 @@ mod tests {
         b.read_only = false;
         b.executed = pos("0-2-150");
         world
-    }
-
-    #[tokio::test]
-    async fn the_same_reason_is_not_told_every_time() {
-        let left = Mutex::default();
-        let why = |text: &str| Some(text.to_owned());
-        assert!(is_news(&left, &addr("b"), why("gone")));
-        assert!(!is_news(&left, &addr("b"), why("gone")));
-        assert!(is_news(&left, &addr("c"), why("gone")) && is_news(&left, &addr("b"), why("new")));
-        assert!(is_news(&left, &addr("b"), None) && is_news(&left, &addr("b"), why("new")));
     }
 
     #[test]

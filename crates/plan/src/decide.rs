@@ -4,7 +4,7 @@ use primacy_types::{Address, ClusterSnapshot, Moment};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Death, Diagnosis};
-use crate::topology;
+use crate::{FailoverRequest, Stage, plan_failover, topology, writes};
 
 /// What shall happen now, without a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,21 +36,23 @@ pub enum Decision {
 pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
     let nothing = |why: String, alarm| Decision::Nothing { why, alarm };
     let wanted = match diagnosis {
-        Diagnosis::PrimaryDead { primary, .. } => match writers_besides(snapshot, primary) {
-            Ok(servers) if servers.is_empty() => Decision::FailOver,
-            Ok(servers) => Decision::CloseIntruders { servers },
-            Err(server) => {
-                return nothing(
-                    format!(
-                        "{}; but {server} accepts writes and replicates from nobody: it looks as \
+        Diagnosis::PrimaryDead { primary, .. } | Diagnosis::PrimaryCannotWrite { primary, .. } => {
+            match writers_besides(snapshot, primary) {
+                Ok(servers) if servers.is_empty() => Decision::FailOver,
+                Ok(servers) => Decision::CloseIntruders { servers },
+                Err(server) => {
+                    return nothing(
+                        format!(
+                            "{}; but {server} accepts writes and replicates from nobody: it looks as \
                          if somebody promoted it. Nothing is done; make it read-only if that is \
                          not so",
-                        diagnosis.sentence()
-                    ),
-                    true,
-                );
+                            diagnosis.sentence()
+                        ),
+                        true,
+                    );
+                }
             }
-        },
+        }
         Diagnosis::PrimaryReadOnly { ahead, .. } if !ahead.is_empty() => {
             return nothing(
                 "the restarted primary lacks transactions that a replica has; look at it, then \
@@ -113,8 +115,11 @@ pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
             );
         }
         Diagnosis::Healthy { .. } => return nothing("all is well".to_owned(), false),
-        Diagnosis::Starting { .. } | Diagnosis::Degraded { .. } => {
-            return nothing(diagnosis.sentence(), false);
+        Diagnosis::Starting { .. } => return nothing(diagnosis.sentence(), false),
+        // Nobody can commit: that it is somebody's intention makes it no smaller.
+        Diagnosis::Degraded { primary, .. } => {
+            let alarm = writes::lasting(snapshot, primary).is_some();
+            return nothing(diagnosis.sentence(), alarm);
         }
         Diagnosis::PrimarySuspected { .. }
         | Diagnosis::PrimaryCutOffFromHere { .. }
@@ -150,6 +155,16 @@ pub fn decide(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Decision {
                 ),
                 true,
             );
+        }
+        // It lives and answers readers: it is not killed if nobody can take its place.
+        if let Diagnosis::PrimaryCannotWrite { .. } = diagnosis
+            && let Err(refusal) =
+                plan_failover(snapshot, diagnosis, &FailoverRequest::default(), Stage::BeforeFence)
+        {
+            let why: Vec<_> = refusal.reasons.iter().map(|reason| reason.why.as_str()).collect();
+            let why =
+                format!("{}; nobody can take its place: {}", diagnosis.sentence(), why.join("; "));
+            return nothing(why, true);
         }
     }
     wanted

@@ -14,7 +14,7 @@ use primacy_types::{
 use crate::evidence::{self, Evidence, Observer, Weight};
 use crate::places::by_place;
 use crate::topology::{self, NoPrimary};
-use crate::{Death, Diagnosis, witness};
+use crate::{Death, Diagnosis, witness, writes};
 
 /// Says what is the matter with the cluster.
 pub fn diagnose(snapshot: &ClusterSnapshot) -> Diagnosis {
@@ -60,6 +60,9 @@ fn answering(snapshot: &ClusterSnapshot, primary: &Address) -> Diagnosis {
     }
     if !facts.writable() {
         return read_only(snapshot, primary, facts);
+    }
+    if let Some(diagnosis) = writes::cannot_write(snapshot, primary) {
+        return diagnosis;
     }
     let problems = problems(snapshot, primary);
     if problems.is_empty() {
@@ -116,6 +119,16 @@ fn failing(
     failures: u32,
     last: &ContactFailure,
 ) -> Diagnosis {
+    // A server that can write no log answers no question about it, and its clients pile up until no
+    // connection is left: what it says of the write itself counts for more.
+    let open =
+        snapshot.server(primary).and_then(|s| s.facts.as_ref()).is_some_and(|f| f.writable());
+    if open
+        && (*last == ContactFailure::Silent || last.proves_life())
+        && let Some(diagnosis) = writes::cannot_write(snapshot, primary)
+    {
+        return diagnosis;
+    }
     let primary = primary.clone();
     if last.proves_life() {
         return Diagnosis::PrimaryRefusesUs { primary, answer: last.clone() };
@@ -237,7 +250,7 @@ fn restarting(
 
 /// What is wrong besides the primary, one sentence each.
 fn problems(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = writes::problem(snapshot, primary).into_iter().collect();
     for (address, server) in snapshot.servers.iter().filter(|(a, _)| *a != primary) {
         if let Some(failure) = server.contact.failure() {
             found.push(format!("{address} does not answer ({failure})"));

@@ -95,6 +95,17 @@ pub enum Diagnosis {
         /// What each observer says.
         evidence: Vec<Evidence>,
     },
+    /// The primary answers, is open, and can commit nothing: its disk is full, or its storage hangs.
+    PrimaryCannotWrite {
+        /// The primary.
+        primary: Address,
+        /// Since when nothing was committed there.
+        since: Moment,
+        /// What it says of a write, as a part of a sentence.
+        word: String,
+        /// What each observer says.
+        evidence: Vec<Evidence>,
+    },
     /// The primary answers but does not accept writes.
     PrimaryReadOnly {
         /// The primary.
@@ -169,6 +180,9 @@ impl Diagnosis {
                     format!("The primary {primary} was shut down and is not back in time")
                 }
             },
+            Self::PrimaryCannotWrite { primary, word, .. } => {
+                format!("The primary {primary} answers and cannot commit: {word}")
+            }
             Self::PrimaryReadOnly { primary, ahead, .. } if !ahead.is_empty() => format!(
                 "The primary {primary} is read-only and lacks transactions that {} has",
                 list(ahead)
@@ -200,7 +214,8 @@ impl Diagnosis {
         match self {
             Self::PrimarySuspected { evidence, .. }
             | Self::PrimaryCutOffFromHere { evidence, .. }
-            | Self::PrimaryDead { evidence, .. } => evidence,
+            | Self::PrimaryDead { evidence, .. }
+            | Self::PrimaryCannotWrite { evidence, .. } => evidence,
             _ => &[],
         }
     }
@@ -217,6 +232,7 @@ impl Diagnosis {
             Self::PrimaryStopped { .. } => "primary-stopped",
             Self::PrimaryRestarting { .. } => "primary-restarting",
             Self::PrimaryDead { .. } => "primary-dead",
+            Self::PrimaryCannotWrite { .. } => "primary-cannot-write",
             Self::PrimaryReadOnly { .. } => "primary-read-only",
             Self::SeveralWritable { .. } => "several-writable",
             Self::NoPrimary { .. } => "no-primary",

@@ -79,6 +79,11 @@ pub(crate) fn gather(
     all
 }
 
+/// What the operating system of its host says of a server's process, if it is asked.
+pub(crate) fn of_the_host(snapshot: &ClusterSnapshot, server: &Address) -> Option<Evidence> {
+    snapshot.server(server)?.process.map(hosts_word)
+}
+
 fn managers_word(
     snapshot: &ClusterSnapshot,
     since: Moment,

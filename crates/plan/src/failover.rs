@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 
 use primacy_types::{
-    Address, BinlogsOnDisk, ClusterSnapshot, ContactFailure, ProcessState, RefuseOrProceed,
+    Address, BinlogsOnDisk, ClusterSnapshot, ContactFailure, FenceRung, ProcessState,
+    RefuseOrProceed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -192,7 +193,7 @@ fn outside_channels(snapshot: &ClusterSnapshot, old: &Address) -> Vec<String> {
 /// Whether the primary is known to be dead, or a person says so.
 fn is_dead(diagnosis: &Diagnosis, request: &FailoverRequest) -> Option<Reason> {
     match diagnosis {
-        Diagnosis::PrimaryDead { .. } => None,
+        Diagnosis::PrimaryDead { .. } | Diagnosis::PrimaryCannotWrite { .. } => None,
         Diagnosis::PrimaryReadOnly { ahead, .. } if !ahead.is_empty() => None,
         // These say that the primary answers somebody: no force makes it dead.
         Diagnosis::Healthy { .. } | Diagnosis::Degraded { .. } => {
@@ -233,8 +234,15 @@ fn is_fenceable(
     notes: &mut Vec<String>,
 ) -> Option<Reason> {
     let rungs = snapshot.server(old).map(|s| s.fences.as_slice()).unwrap_or_default();
-    if let Some(rung) = rungs.first() {
-        notes.push(format!("{old} is fenced ({rung}): {}", rung.guarantee()));
+    if let Some((rung, below)) = rungs.split_first() {
+        notes.push(format!("{old} is fenced ({rung}): {}{}", rung.guarantee(), then(below)));
+        if *rung == FenceRung::Script {
+            notes.push(format!(
+                "if shutdown_script powers off the host of {old} (exit code 0), nothing is read \
+                 from its disk; if it stops the process (10), what nobody received is read as far \
+                 as there is a way to the host"
+            ));
+        }
         return None;
     }
     let server = snapshot.server(old);
@@ -247,6 +255,7 @@ fn is_fenceable(
     match diagnosis {
         Diagnosis::PrimaryRefusesUs { .. }
         | Diagnosis::PrimaryCutOffFromHere { .. }
+        | Diagnosis::PrimaryCannotWrite { .. }
         | Diagnosis::PrimaryRestarting { .. } => Some(Reason::new(
             format!("{old} is alive and cannot be fenced, so two servers would accept writes"),
             "stop it first; no option goes on without that",
@@ -283,6 +292,12 @@ fn is_fenceable(
              policy.unfenced = \"proceed\"",
         )),
     }
+}
+
+/// The rungs that are tried if the first one fails.
+fn then(rungs: &[FenceRung]) -> String {
+    let words: Vec<_> = rungs.iter().map(ToString::to_string).collect();
+    if words.is_empty() { String::new() } else { format!(" (if that fails: {})", words.join(", ")) }
 }
 
 /// Whether acknowledged rows may be missing, and what the policy says about that.

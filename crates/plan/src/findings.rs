@@ -8,6 +8,7 @@
 mod capacity;
 mod channels;
 mod crash;
+mod hosts;
 mod identity;
 mod links;
 mod logging;
@@ -31,6 +32,7 @@ use std::fmt;
 use primacy_types::{Address, ClusterSnapshot};
 use serde::{Deserialize, Serialize};
 
+pub use hosts::host_findings;
 use table::{CHECKS, Grade};
 use view::{Hit, View};
 
@@ -128,5 +130,6 @@ pub fn findings_reference() -> String {
             check.grade.sentence()
         ));
     }
+    page.push_str(&hosts::reference());
     page
 }

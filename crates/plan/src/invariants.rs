@@ -185,6 +185,13 @@ impl Simulated<'_> {
         if rung.is_none() && self.snapshot.live(server).is_some_and(ServerFacts::writable) {
             return Some(format!("{server} accepts writes and there is no way to fence it"));
         }
+        let rungs = seen.map(|s| s.fences.as_slice()).unwrap_or_default();
+        if let Some(rung) = rung
+            && let Some(better) = rungs.iter().min().filter(|better| **better < rung)
+        {
+            // Nobody is powered off while its process can be killed and its disk kept readable.
+            return Some(format!("{server} is fenced by {rung}, and {better} comes first"));
+        }
         self.writable.remove(server);
         let process = seen.and_then(|s| s.process);
         let nothing_listens = matches!(process, Some(ProcessState::Exited { .. }))

@@ -30,10 +30,12 @@
 
 mod granter;
 mod member;
+mod readers;
 mod times;
 
 pub use granter::{Granter, GranterRecord, NotYet, Reign};
 pub use member::{
     Ask, Extension, Grant, HeldLease, Hold, LeaseRefusal, Member, MemberRecord, Vote, Voters,
 };
+pub use readers::{ReaderGrant, ReaderGranter, ReaderHolder, ReaderState, spread};
 pub use times::LeaseTimes;

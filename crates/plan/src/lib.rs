@@ -18,20 +18,27 @@ mod evidence;
 mod failover;
 mod findings;
 mod holdings;
+mod hosts;
 mod invariants;
 pub mod lease;
+mod newcomer;
 mod operation;
 mod origin;
 mod places;
 mod preview;
+mod rebuild;
+pub mod rejoin;
+mod relay_logs;
 mod repoint;
 mod rescue;
+mod restart;
 mod step;
 mod switchover;
 #[doc(hidden)]
 pub mod testing;
 mod topology;
 mod witness;
+mod writes;
 
 pub use candidates::{Exclusion, Judged, judge, ranked};
 pub use coverage::{Coverage, coverage};
@@ -41,14 +48,22 @@ pub use diagnosis::{Death, Diagnosis};
 pub use errant::errant_of;
 pub use evidence::{Evidence, Observer, Weight};
 pub use failover::{FailoverRequest, Stage, plan_failover};
-pub use findings::{Finding, Severity, findings, findings_reference};
+pub use findings::{Finding, Severity, findings, findings_reference, host_findings};
 pub use holdings::held_by_all;
+pub use hosts::{AgentSeen, Can, HostSeen, HostsSeen, promises};
 pub use invariants::{Violation, violations};
+pub use newcomer::newcomer_reasons;
 pub use operation::{OperationKind, Plan, PlannedStep, Reason, Refusal};
 pub use origin::Origin;
 pub use places::{has_everything, reattach, replicates_by_place};
+pub use rebuild::{
+    CopyMethod, MethodChoice, RebuildPlan, RebuildRefusal, RebuildRequest, plan_rebuild,
+};
+pub use relay_logs::{keeps_all_relay_logs, keeps_relay_logs, received_place, siblings_behind};
+pub use restart::{against_replacing, against_restart, held_by_nobody_else};
 pub use step::Step;
 pub use switchover::{SwitchoverRequest, plan_reopen, plan_switchover};
 pub use topology::{
     NoPrimary, descends_from, direct_replicas, find_primary, is_fed_by, managed_source, source_of,
 };
+pub use writes::{WriteCause, write_cause};

@@ -34,7 +34,9 @@ pub fn plan_switchover(
     };
     let (Some(old), true) = (snapshot.primary.clone(), diagnosis.is_serving()) else {
         let remedy = match diagnosis {
-            Diagnosis::PrimaryDead { .. } => "use `primacy failover`",
+            Diagnosis::PrimaryDead { .. } | Diagnosis::PrimaryCannotWrite { .. } => {
+                "use `primacy failover`"
+            }
             _ => "see `primacy explain`; a switchover needs a primary that accepts writes",
         };
         return refuse(vec![Reason::new(diagnosis.sentence(), remedy)], Vec::new());

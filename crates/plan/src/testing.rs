@@ -71,8 +71,10 @@ pub fn cluster_of(names: &[&str]) -> World {
         epoch: Epoch(1),
         paused: false,
         last_failover: None,
+        absent: BTreeMap::new(),
         policy: Policy::for_servers(addresses.clone()),
     };
+    snapshot.policy.write_probe = Some(Millis::from_secs(10));
     for (i, address) in addresses.iter().enumerate() {
         let mut server = ServerObservation::unknown(address.clone());
         server.contact = Contact::Answering { at: NOW };

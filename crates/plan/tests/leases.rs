@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use primacy_plan::lease::{
@@ -12,25 +14,11 @@ use primacy_plan::lease::{
 };
 use primacy_types::{Address, Epoch, Millis, Moment};
 use proptest::prelude::*;
+use world::Dice;
 
 const TIMES: LeaseTimes = LeaseTimes::new(Millis::from_secs(3));
 const NODES: usize = 3;
 const STEP: u64 = 10;
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.roll(n) == 0
-    }
-}
 
 fn address(node: usize) -> Address {
     Address::new(format!("db{node}"), 3306)

@@ -13,11 +13,14 @@ pub(crate) mod features;
 mod gtid;
 mod locks;
 mod read_only;
+mod relay_logs;
 mod replication;
+mod rewind;
 mod safety;
 mod semi_sync;
 mod settings;
 mod source;
+mod write_probe;
 
 use primacy_types::ServerVersion;
 

@@ -23,6 +23,12 @@ pub enum Purpose {
     Manager,
     /// The one with which replicas read from their source.
     Replication,
+    /// What the manager's account needs besides to undo what a returned primary alone has.
+    Rewind,
+    /// The one with which an agent looks at its servers, closes and opens them.
+    Agent,
+    /// What the agent's account needs besides to give its server's data as a logical dump.
+    Dump,
 }
 
 /// Privileges on an object, and why.
@@ -69,7 +75,7 @@ const EVENT: Grant =
 const EPOCH: Grant = on(
     "`primacy`.*",
     &["SELECT", "INSERT", "UPDATE", "CREATE"],
-    "Records the epoch in the table primacy.epoch.",
+    "Records the epoch in the table primacy.epoch, and writes the row of write_probe in primacy.probe.",
 );
 const ACCOUNTS: Grant = optional(on(
     "`mysql`.*",
@@ -107,8 +113,9 @@ const MYSQL_5: &[Grant] = &[
 
 /// MySQL 8.0 and later; the privilege for definers has two names.
 macro_rules! mysql_8 {
-    ($definer:literal) => {
+    ($definer:literal $(, $more:expr)* $(,)?) => {
         &[
+            $($more,)*
             STATUS,
             DUMP,
             need(&["REPLICATION_SLAVE_ADMIN"], "Starts, stops and repoints replication."),
@@ -139,7 +146,11 @@ macro_rules! mysql_8 {
 }
 
 const MYSQL_8: &[Grant] = mysql_8!("SET_USER_ID");
-const MYSQL_8_2: &[Grant] = mysql_8!("SET_ANY_DEFINER");
+const MYSQL_8_2: &[Grant] = mysql_8!(
+    "SET_ANY_DEFINER",
+    optional(need(&["BACKUP_ADMIN"], "Copies a donor's data in a rebuild.")),
+    optional(need(&["CLONE_ADMIN"], "Lets a server fetch that data.")),
+);
 
 /// MariaDB 10.5 and later.
 const MARIADB: &[Grant] = &[
@@ -170,14 +181,71 @@ const MARIADB: &[Grant] = &[
     ACCOUNTS,
 ];
 
+const DEFINITIONS: Grant = need(
+    &["REFERENCES"],
+    "Sees the definitions of all tables, and foreign keys from any of them; it reads no rows.",
+);
+const REPLAY: &str = "Applies the row events that undo (BINLOG statements): to any table.";
+
+/// MySQL 5.6 and 5.7: SUPER, which the manager has, does the rest.
+const REWIND_MYSQL_5: &[Grant] = &[DEFINITIONS];
+const REWIND_MYSQL_8: &[Grant] = &[need(&["BINLOG_ADMIN"], REPLAY), DEFINITIONS];
+const REWIND_MARIADB: &[Grant] = &[need(&["BINLOG REPLAY"], REPLAY), DEFINITIONS];
+
 /// Every flavour: reading the binary log is all that a replica does.
 const REPLICATION: &[Grant] =
     &[need(&["REPLICATION SLAVE"], "Replicas read the source's binary log with it.")];
+
+const AGENT_SEES: Grant = need(&["PROCESS"], "Sees the sessions that it has to end.");
+
+/// MySQL 5.6 and 5.7: the agent's.
+const MYSQL_5_AGENT: &[Grant] = &[
+    need(&["SUPER"], "Sets read_only, ends sessions, and connects when no connection is left."),
+    AGENT_SEES,
+    STATUS,
+];
+
+/// MySQL 8.0 and later: the agent's.
+const MYSQL_8_AGENT: &[Grant] = &[
+    need(&["SYSTEM_VARIABLES_ADMIN"], "Sets read_only and super_read_only."),
+    need(
+        &["CONNECTION_ADMIN"],
+        "Ends application sessions, and connects when no connection is left.",
+    ),
+    AGENT_SEES,
+    STATUS,
+    optional(need(&["SYSTEM_USER"], "Ends sessions of accounts that have SYSTEM_USER themselves.")),
+];
+
+/// MariaDB 10.5 and later: the agent's.
+const MARIADB_AGENT: &[Grant] = &[
+    need(&["READ_ONLY ADMIN"], "Sets read_only."),
+    need(
+        &["CONNECTION ADMIN"],
+        "Ends application sessions, and connects when no connection is left.",
+    ),
+    AGENT_SEES,
+    need(&["SLAVE MONITOR"], "Reads the replica status."),
+    need(&["BINLOG MONITOR"], "Reads the end of the binary log."),
+];
+
+/// Every flavour: without `TRIGGER` the dump client leaves triggers out and does not say so.
+const LOGICAL_DUMP: &[Grant] = &[
+    need(&["SELECT"], "Reads all data, the accounts with their password hashes among it."),
+    need(&["SHOW VIEW", "TRIGGER", "EVENT"], "Reads views, triggers and scheduled events."),
+    need(&["RELOAD"], "Holds commits up for the moment in which the dump begins."),
+];
 
 /// The privileges for a purpose.
 pub fn grants(dialect: Dialect, purpose: Purpose) -> &'static [Grant] {
     match purpose {
         Purpose::Replication => REPLICATION,
+        Purpose::Dump => LOGICAL_DUMP,
+        Purpose::Rewind if dialect.is_mariadb() => REWIND_MARIADB,
+        Purpose::Rewind => dialect.pick(Feature::SplitPrivileges, REWIND_MYSQL_8, REWIND_MYSQL_5),
+        Purpose::Agent if dialect.is_mariadb() => MARIADB_AGENT,
+        Purpose::Agent if !dialect.has(Feature::SplitPrivileges) => MYSQL_5_AGENT,
+        Purpose::Agent => MYSQL_8_AGENT,
         Purpose::Manager if dialect.is_mariadb() => MARIADB,
         Purpose::Manager if !dialect.has(Feature::SplitPrivileges) => MYSQL_5,
         Purpose::Manager => dialect.pick(Feature::SetAnyDefiner, MYSQL_8_2, MYSQL_8),

@@ -50,8 +50,13 @@ fn number(row: &Row, column: &str) -> u64 {
     row.get(column).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
+/// How long nobody may have read `information_schema.INNODB_TRX` before it shows transactions as
+/// they are: InnoDB answers from a copy that each reading keeps for 100 ms more, so that who asks
+/// more often sees the same for ever (`CACHE_MIN_IDLE_TIME` in `trx0i_s.cc`; all versions).
+pub const TRANSACTIONS_KEPT: Duration = Duration::from_millis(110);
+
 /// Transactions that are at least this old, oldest first; those of replication included.
-/// Needs PROCESS.
+/// Needs PROCESS. See [`TRANSACTIONS_KEPT`].
 pub async fn open_transactions(
     session: &mut Session,
     at_least: Duration,

@@ -117,6 +117,20 @@ impl Sandbox {
         launch::wait_until_ready(&self.info, server, &process).await
     }
 
+    /// The program and arguments that start a server, as somebody else would write them down; on the
+    /// server's own host.
+    pub fn start_command(&self, server: &str) -> Result<Vec<String>> {
+        let server = self.info.server(server)?;
+        let installation = find_installation(Some(&self.info.installation))?;
+        let text = |word: &std::ffi::OsStr| word.to_string_lossy().into_owned();
+        let mut words = vec!["/usr/bin/env".to_owned()];
+        let env = installation.extra_env.iter();
+        words.extend(env.map(|(key, value)| format!("{}={}", text(key), text(value))));
+        words.extend(installation.command().iter().map(|word| text(word)));
+        words.push(format!("--defaults-file={}", server.config_file.display()));
+        Ok(words)
+    }
+
     /// Kills a server with SIGKILL, and waits until it is gone.
     pub async fn kill(&self, server: &str) -> Result<()> {
         let (server, process) = self.alive(server)?;

@@ -8,6 +8,7 @@
 //!
 //! The calls block (a commit waits for the disk): from asynchronous code use a blocking task.
 
+mod absence;
 mod cluster;
 mod error;
 mod event;
@@ -18,6 +19,7 @@ mod prune;
 mod row;
 mod schema;
 mod server;
+mod setting;
 
 pub use cluster::ClusterRecord;
 pub use error::StoreError;
@@ -27,3 +29,4 @@ pub use open::Store;
 pub use operation::{OperationId, OperationRecord, Outcome};
 pub use prune::Pruned;
 pub use server::ServerRecord;
+pub use setting::ChangedSetting;

@@ -92,9 +92,79 @@ impl Store {
                     started: running.started,
                 });
             }
-            insert(transaction, &id, cluster, kind, plan, started).map_err(|e| self.error(e))
+            let beside = false;
+            insert(transaction, &id, cluster, kind, plan, started, beside)
+                .map_err(|e| self.error(e))
         })?;
         Ok(id)
+    }
+
+    /// Begins work that goes on beside the cluster's operations: it hinders none of them, and is not
+    /// taken up again by a manager that finds it unfinished.
+    pub fn begin_beside(
+        &self,
+        cluster: &str,
+        kind: &str,
+        plan: &Value,
+        started: WallClock,
+    ) -> Result<OperationId, StoreError> {
+        let id = OperationId::new(started);
+        let beside = true;
+        self.write(|transaction| {
+            insert(transaction, &id, cluster, kind, plan, started, beside)
+                .map_err(|e| self.error(e))
+        })?;
+        Ok(id)
+    }
+
+    /// What of this kind was begun beside a cluster's operations and never ended, the oldest first.
+    pub fn unfinished_beside(
+        &self,
+        cluster: &str,
+        kind: &str,
+    ) -> Result<Vec<OperationRecord>, StoreError> {
+        self.run(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "{SELECT} WHERE cluster = ?1 AND kind = ?2 AND finished IS NULL AND beside = 1 \
+                 ORDER BY seq"
+            ))?;
+            query.query_map([cluster, kind], record)?.collect::<Result<Vec<_>, _>>()
+        })
+    }
+
+    /// What of this kind was ever begun beside a cluster's operations, the oldest first.
+    pub fn all_beside(
+        &self,
+        cluster: &str,
+        kind: &str,
+    ) -> Result<Vec<OperationRecord>, StoreError> {
+        self.run(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "{SELECT} WHERE cluster = ?1 AND kind = ?2 AND beside = 1 ORDER BY seq"
+            ))?;
+            query.query_map([cluster, kind], record)?.collect::<Result<Vec<_>, _>>()
+        })
+    }
+
+    /// Ends what of this kind was begun beside a cluster's operations and never ended: it was given
+    /// up, or its manager was killed.
+    pub fn end_besides(
+        &self,
+        cluster: &str,
+        kind: &str,
+        sentence: &str,
+        at: WallClock,
+    ) -> Result<usize, StoreError> {
+        self.run(|connection| {
+            connection.execute(
+                "UPDATE operation SET finished = :at, outcome = :outcome, sentence = :sentence
+                 WHERE cluster = :cluster AND kind = :kind AND beside = 1 AND finished IS NULL",
+                named_params! {
+                    ":cluster": cluster, ":kind": kind, ":at": At(at), ":outcome": Outcome::Failed,
+                    ":sentence": sentence,
+                },
+            )
+        })
     }
 
     /// Notes that from here on the operation can only go forward. The first note counts.
@@ -206,10 +276,11 @@ fn insert(
     kind: &str,
     plan: &Value,
     started: WallClock,
+    beside: bool,
 ) -> Result<(), rusqlite::Error> {
     transaction.execute(
-        "INSERT INTO operation (id, cluster, kind, started) VALUES (?1, ?2, ?3, ?4)",
-        (id.as_str(), cluster, kind, At(started)),
+        "INSERT INTO operation (id, cluster, kind, started, beside) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (id.as_str(), cluster, kind, At(started), beside),
     )?;
     transaction.execute(
         "INSERT INTO plan (operation, generation, plan) VALUES (?1, 1, ?2)",
@@ -223,7 +294,9 @@ fn unfinished(
     cluster: &str,
 ) -> Result<Option<OperationRecord>, rusqlite::Error> {
     connection
-        .prepare_cached(&format!("{SELECT} WHERE cluster = ?1 AND finished IS NULL"))?
+        .prepare_cached(&format!(
+            "{SELECT} WHERE cluster = ?1 AND finished IS NULL AND beside = 0"
+        ))?
         .query_row([cluster], record)
         .optional()
 }

@@ -91,6 +91,27 @@ CREATE TABLE lease (
     record TEXT NOT NULL
 ) STRICT;
 ",
+    "
+CREATE TABLE absence (
+    cluster TEXT NOT NULL,
+    address TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (cluster, address)
+) STRICT;
+ALTER TABLE operation ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;
+DROP INDEX one_unfinished_operation;
+CREATE UNIQUE INDEX one_unfinished_operation ON operation (cluster)
+    WHERE finished IS NULL AND beside = 0;
+",
+    "
+CREATE TABLE changed_setting (
+    cluster TEXT NOT NULL,
+    address TEXT NOT NULL,
+    name TEXT NOT NULL,
+    former TEXT NOT NULL,
+    PRIMARY KEY (cluster, address, name)
+) STRICT;
+",
 ];
 
 /// Brings the file to the newest format, or says why it cannot be.

@@ -1,6 +1,7 @@
 //! The agents of a cluster's servers, each a process of its own, as on hosts of their own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use primacy_certs::{Authority, Request, Role, Validity, write_new};
 use primacy_sandbox::process::Identity;
+use primacy_types::Address;
 use rustix::process::Signal;
 
 use crate::{Cluster, eventually, must};
@@ -18,6 +20,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The folder of certificates below the cluster's.
 const CERTS: &str = "certs";
+
+/// The port of the health address of an agent on a host of its own.
+pub const HEALTH: u16 = 7621;
 
 /// What agents need before they are started.
 pub(crate) struct AgentPlan;
@@ -48,14 +53,20 @@ impl AgentPlan {
             // In a namespace of its own every port is free.
             let port = if info.netns.is_some() { 7620 } else { free_port() };
             let listen = format!("{host}:{port}");
+            let health = match info.netns {
+                Some(_) => format!("0.0.0.0:{HEALTH}"),
+                None => format!("{host}:{}", free_port()),
+            };
             issue(Role::Agent, &server, host);
             let text = format!(
                 "[agent]\nlisten = \"{listen}\"\ncertificate = \"{CERTS}/{server}.crt\"\n\
                  key = \"{CERTS}/{server}.key\"\nauthority = \"{CERTS}/authority.crt\"\n\
-                 state_dir = \"agent-{server}\"\n\n[[agent.server]]\naddress = \"{address}\"\n\n\
+                 state_dir = \"agent-{server}\"\nhealth = \"{health}\"\n\n[[agent.server]]\naddress = \"{address}\"\n\
+                 start = [{start}]\n\n\
                  [agent.account]\nuser = \"{user}\"\npassword_file = \"passwords/manager\"\n\
                  {tls}",
                 address = info.address,
+                start = quoted(&must(cluster.sandbox().start_command(&server), "its program")),
                 user = cluster.manager_user(),
                 tls = cluster.agent_tls(),
             );
@@ -75,6 +86,22 @@ impl AgentPlan {
     }
 }
 
+impl Cluster {
+    /// Where the agent of a server listens, as its own file says.
+    pub fn agent(&self, server: &str) -> Address {
+        let file = self.folder().join(format!("agent-{server}.toml"));
+        let text = must(fs::read_to_string(file), "reading an agent's file");
+        let line = text.lines().find_map(|line| line.strip_prefix("listen = "));
+        must(line.unwrap_or_default().trim_matches('"').parse(), "reading where it listens")
+    }
+}
+
+/// Words as a list of TOML.
+fn quoted(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+    words.join(", ")
+}
+
 fn free_port() -> u16 {
     let socket = must(TcpListener::bind(("127.0.0.1", 0)), "finding a free port");
     must(socket.local_addr(), "reading a port").port()
@@ -84,6 +111,8 @@ fn free_port() -> u16 {
 #[derive(Debug)]
 pub struct Agents {
     agents: BTreeMap<String, Agent>,
+    /// Where they look for programs, if not where we do.
+    path: Option<OsString>,
 }
 
 #[derive(Debug)]
@@ -96,8 +125,27 @@ impl Agents {
     /// Starts the agent of every server of a cluster that was made with
     /// [`with_agents`](crate::Builder::with_agents), and waits until they listen.
     pub async fn start(program: &str, cluster: &Cluster) -> Self {
-        let mut all = Self { agents: BTreeMap::new() };
-        for server in cluster.names() {
+        Self::start_where(program, cluster, |_| true, None).await
+    }
+
+    /// The same but for the agent of one server.
+    pub async fn start_but(program: &str, cluster: &Cluster, but: &str) -> Self {
+        Self::start_where(program, cluster, |server| server != but, None).await
+    }
+
+    /// The same as [`Self::start`], with this `PATH`.
+    pub async fn start_in_path(program: &str, cluster: &Cluster, path: Option<OsString>) -> Self {
+        Self::start_where(program, cluster, |_| true, path).await
+    }
+
+    async fn start_where(
+        program: &str,
+        cluster: &Cluster,
+        wanted: impl Fn(&str) -> bool,
+        path: Option<OsString>,
+    ) -> Self {
+        let mut all = Self { agents: BTreeMap::new(), path };
+        for server in cluster.names().into_iter().filter(|server| wanted(server)) {
             all.start_one(program, cluster, &server).await;
         }
         all
@@ -105,18 +153,42 @@ impl Agents {
 
     /// Starts the agent of one server (again), and waits until it listens.
     pub async fn start_one(&mut self, program: &str, cluster: &Cluster, server: &str) {
+        self.start_with(program, cluster, server, &[]).await;
+    }
+
+    /// The same with these variables in its environment.
+    pub async fn start_with(
+        &mut self,
+        program: &str,
+        cluster: &Cluster,
+        server: &str,
+        env: &[(&str, &str)],
+    ) {
+        let inside = cluster.server(server).netns.iter();
+        let inside = inside.flat_map(|namespace| ["ip", "netns", "exec", namespace]);
+        let words: Vec<String> = inside.chain([program]).map(str::to_owned).collect();
+        self.start_by(&words, cluster, server, env).await;
+    }
+
+    /// The same by these words, of which the last one is the program: what comes before puts it where
+    /// it shall run. It is found again, to be frozen or killed, only if they become the program.
+    pub async fn start_by(
+        &mut self,
+        words: &[String],
+        cluster: &Cluster,
+        server: &str,
+        env: &[(&str, &str)],
+    ) {
         let folder = cluster.folder();
         let log = folder.join(format!("agent-{server}.log"));
         let file = must(File::options().create(true).append(true).open(&log), "its log");
         let both = must(file.try_clone(), "its log");
-        let mut command = match &cluster.server(server).netns {
-            Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace, program]);
-                command
-            }
-            None => Command::new(program),
-        };
+        let (first, rest) = words.split_first().unwrap_or_else(|| panic!("nothing is to be run"));
+        let mut command = Command::new(first);
+        command.args(rest);
+        if let Some(path) = &self.path {
+            command.env("PATH", path);
+        }
         let before = runs(&log);
         let child = command
             .args([
@@ -128,6 +200,7 @@ impl Agents {
                 "--config",
             ])
             .arg(folder.join(format!("agent-{server}.toml")))
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(both)
             .stderr(file)
@@ -230,9 +303,11 @@ fn show(server: &str, log: &Path) {
     lines.iter().rev().for_each(|line| eprintln!("{line}"));
 }
 
-/// How often an agent has come up, as its log says.
+/// How often an agent has come up, as its log says; one that was told to die at a place may have come
+/// there before.
 fn runs(log: &Path) -> usize {
-    read(log).matches("the agent runs").count()
+    let said = read(log);
+    said.matches("the agent runs").count() + said.matches("failpoint ").count()
 }
 
 impl Drop for Agents {

@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::agents::AgentPlan;
+use crate::small_disk::unmount_below;
 use crate::{Net, must};
 
 /// The name of every cluster of a test begins like this, followed by the test process' number.
@@ -192,7 +193,7 @@ impl Cluster {
     }
 
     /// The name of the manager's account.
-    pub(crate) fn manager_user(&self) -> String {
+    pub fn manager_user(&self) -> String {
         let accounts = &self.sandbox.info().accounts;
         let manager = accounts.iter().find(|account| account.role == AccountRole::Manager);
         manager.map(|account| account.user.clone()).unwrap_or_default()
@@ -283,6 +284,11 @@ impl Cluster {
         must(self.sandbox.thaw(server).await, "thawing a server");
     }
 
+    /// Lets a frozen server go on that somebody may kill at the same moment.
+    pub async fn thaw_if_alive(&self, server: &str) {
+        let _killed_meanwhile = self.sandbox.thaw(server).await;
+    }
+
     /// Whether the process of a server that was started last is there.
     pub fn is_alive(&self, server: &str) -> bool {
         let process = must(self.sandbox.process(server), "reading the record of a process");
@@ -294,6 +300,12 @@ impl Cluster {
         let text = must(fs::read_to_string(self.config()), "reading primacy.toml");
         assert!(text.contains(from), "the configuration has no {from:?}:\n{text}");
         must(fs::write(self.config(), text.replace(from, to)), "writing primacy.toml");
+    }
+
+    /// Adds a line to the cluster's section `policy`.
+    pub fn add_policy(&self, line: &str) {
+        let head = format!("[cluster.{}.policy]\n", self.name());
+        self.change_config(&head, &format!("{head}{line}\n"));
     }
 
     /// The sandbox's configuration with the lines of the test in it.
@@ -344,6 +356,7 @@ impl Drop for Guard {
             show_logs(&self.dir);
         }
         kill_servers_below(&self.dir);
+        unmount_below(&self.dir);
         take_down(&self.name);
     }
 }
@@ -409,6 +422,7 @@ fn sweep() {
         if !Path::new("/proc").join(pid).exists() {
             let (dir, name) = (info.dir.clone(), info.name.clone());
             kill_servers_below(&dir);
+            unmount_below(&dir);
             take_down(&name);
             let place = dir.parent().filter(|place| place.starts_with("/tmp"));
             let _nothing_left = place.map(fs::remove_dir_all);

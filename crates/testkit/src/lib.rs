@@ -6,7 +6,9 @@
 //! - [`Writer`] is a load of numbered rows that knows what was acknowledged, where, and when;
 //! - [`eventually`] waits for a state, never for a time;
 //! - [`Net`] is a little network of namespaces whose cables can be cut;
-//! - [`Sshds`] let a manager reach its hosts over ssh.
+//! - [`SmallDisk`] is a disk below the binary logs of a server that can be filled;
+//! - [`Sshds`] let a manager reach its hosts over ssh;
+//! - [`Neighbour`] is a program of others on a host: keepalived, HAProxy.
 //!
 //! What goes wrong in here ends the test: everything panics with a sentence. When a test ends,
 //! also by a panic, its processes are killed by their numbers and its folders are removed.
@@ -14,18 +16,22 @@
 mod agents;
 mod cluster;
 mod manager;
+mod neighbour;
 mod net;
 mod provisioned;
+mod small_disk;
 mod sql;
 mod sshd;
 mod wait;
 mod writer;
 
-pub use agents::Agents;
+pub use agents::{Agents, HEALTH};
 pub use cluster::{Builder, Cluster, cluster};
 pub use manager::Manager;
+pub use neighbour::Neighbour;
 pub use net::{Host, Net};
 pub use provisioned::is_provisioned;
+pub use small_disk::SmallDisk;
 pub use sshd::Sshds;
 pub use wait::{eventually, until};
 pub use writer::{Outcome, Writer};

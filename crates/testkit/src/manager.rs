@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use primacy_api::{
     Answer, ApiError, CheckReport, Client, ClusterView, Explanation, FailoverOrder, HistoryDetail,
-    HistoryEntry, PauseOrder, Service, SwitchoverOrder,
+    HistoryEntry, PauseOrder, PurgeOrder, PurgeReport, Service, SwitchoverOrder,
 };
 use primacy_plan::{Diagnosis, OperationKind};
 use primacy_store::Outcome;
@@ -263,6 +263,14 @@ impl Manager {
     /// Goes on with automatic actions.
     pub async fn resume(&self) {
         must(self.client().await.resume(&self.cluster).await, "resuming");
+    }
+
+    /// Purges relay logs.
+    ///
+    /// # Errors
+    /// As the manager answers.
+    pub async fn purge_relay_logs(&self, order: PurgeOrder) -> Result<PurgeReport, ApiError> {
+        self.client().await.purge_relay_logs(&self.cluster, order).await
     }
 
     /// All operations, the newest first.

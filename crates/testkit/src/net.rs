@@ -1,8 +1,15 @@
 //! A little network: hosts in namespaces of their own, with a switch between them, whose cables
 //! can be cut. Packets are lost without a word, as in a network that is broken.
 
+use std::fs::File;
+use std::future::Future;
+use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::must;
 
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
@@ -111,15 +118,47 @@ impl Net {
         text.unwrap_or_default().contains(&format!(" {address}/"))
     }
 
+    /// Does something on a host: sockets that are made in it are the host's.
+    pub async fn inside<T: Send + 'static>(
+        &self,
+        i: usize,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let path = format!("/run/netns/{}", self.host(i).namespace);
+        let inside = move || {
+            let namespace = must(File::open(&path), "opening a namespace");
+            let network = Some(LinkNameSpaceType::Network);
+            let moved = move_into_link_name_space(namespace.as_fd(), network);
+            must(moved, "entering a namespace");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            must(runtime, "making a runtime").block_on(work)
+        };
+        // A thread of its own, which ends afterwards: it does not come back.
+        let (done, result) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || drop(done.send(inside())));
+        must(result.await, "working inside a namespace")
+    }
+
     /// Gives a host one more address.
     pub fn add_address(&self, i: usize, address: &str) {
         let namespace = &self.host(i).namespace;
         must_ip(&["-n", namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"]);
     }
 
+    /// Takes that address away again.
+    pub fn remove_address(&self, i: usize, address: &str) {
+        let namespace = &self.host(i).namespace;
+        must_ip(&["-n", namespace, "address", "del", &format!("{address}/24"), "dev", "eth0"]);
+    }
+
     /// Pulls the cable of a host out of the switch.
     pub fn cut_off(&self, i: usize) {
         must_ip(&["-n", &self.switch, "link", "set", &port(i), "nomaster"]);
+    }
+
+    /// Brings the network card of a host up that something on it has taken down.
+    pub fn plug_in(&self, i: usize) {
+        must_ip(&["-n", &self.host(i).namespace, "link", "set", "eth0", "up"]);
     }
 
     /// Puts the cable of a host back into the switch.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One rung of the fencing ladder. Rungs that keep the old primary's disk readable come first.
+/// One rung of the fencing ladder, in the order in which they are tried. Rungs that keep the old
+/// primary's disk readable come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -18,14 +19,17 @@ pub enum FenceRung {
     /// The host is not reached: the lease that its agent holds has run out. The agent, or the guard
     /// above it, closed or killed the server before that.
     Lease,
+    /// The person's own `shutdown_script`, which stops the process or powers the host off.
+    Script,
 }
 
 impl FenceRung {
-    /// Whether the binary logs of the fenced server can still be read afterwards.
+    /// Whether it is certain that the binary logs of the fenced server can still be read afterwards.
     pub const fn keeps_disk_readable(self) -> bool {
         match self {
             Self::Local | Self::Agent | Self::Ssh => true,
-            Self::Lease => false,
+            // After exit code 10 they can.
+            Self::Lease | Self::Script => false,
         }
     }
 
@@ -38,6 +42,10 @@ impl FenceRung {
             Self::Lease => {
                 "its lease has run out, before which its agent made it read-only or killed it"
             }
+            Self::Script => {
+                "shutdown_script says that its process was stopped or its host powered off, and \
+                 nothing listens there any more"
+            }
         }
     }
 }
@@ -49,6 +57,7 @@ impl fmt::Display for FenceRung {
             Self::Agent => "agent",
             Self::Ssh => "ssh",
             Self::Lease => "lease",
+            Self::Script => "shutdown_script",
         })
     }
 }

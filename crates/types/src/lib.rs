@@ -3,6 +3,7 @@
 //!
 //! Pure: no clock, no network, no randomness. Time enters as [`Moment`] or [`WallClock`] values.
 
+mod absence;
 mod address;
 mod arguments;
 mod fence;
@@ -17,7 +18,9 @@ mod time;
 mod transactions;
 mod version;
 pub mod virtual_address;
+mod writes;
 
+pub use absence::{Absence, AbsenceState};
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use arguments::{ArgumentError, Arguments, Placeholder, TemplateMistake};
 pub use fence::FenceRung;
@@ -29,8 +32,8 @@ pub use observation::{
     ServerFacts, ServerObservation,
 };
 pub use policy::{
-    HostAccessKind, OnCleanShutdown, Policy, Promotion, RefuseOrProceed, SemiSyncPolicy,
-    ServerPolicy, Timing, WithoutAcker,
+    HostAccessKind, OnCleanShutdown, OnErrant, Policy, Promotion, ReaderPolicy, RefuseOrProceed,
+    Rejoin, SemiSyncPolicy, ServerPolicy, Timing, WithoutAcker,
 };
 pub use position::{BinlogPosition, Epoch};
 pub use safety::{CrashSafety, Repository, UnsafeTables};
@@ -39,3 +42,4 @@ pub use time::{Millis, Moment, WallClock};
 pub use transactions::TransactionSet;
 pub use version::{Flavor, ServerVersion, VersionError};
 pub use virtual_address::{VirtualAddress, VirtualAddressError};
+pub use writes::{WriteTrouble, WriteWord};

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, BinlogPosition, CrashSafety, Epoch, FenceRung, Millis, Moment, Policy, ServerVersion,
-    TransactionSet,
+    Absence, Address, BinlogPosition, CrashSafety, Epoch, FenceRung, Millis, Moment, Policy,
+    ServerVersion, TransactionSet, WriteTrouble,
 };
 
 /// Why the manager's last attempt to talk to a server failed.
@@ -398,6 +398,10 @@ pub struct ServerObservation {
     /// An operation of ours has fenced it and keeps it so.
     #[serde(default)]
     pub fenced: bool,
+    /// The manager's own write is not committed there; `None` if the last one was, or none was
+    /// tried.
+    #[serde(default)]
+    pub writes: Option<WriteTrouble>,
 }
 
 /// Whether the files of a server can be read on its host.
@@ -465,6 +469,7 @@ impl ServerObservation {
             files: None,
             on_disk: None,
             fenced: false,
+            writes: None,
         }
     }
 
@@ -496,6 +501,9 @@ pub struct ClusterSnapshot {
     pub paused: bool,
     /// When this manager last finished an automatic failover of the cluster.
     pub last_failover: Option<Moment>,
+    /// Servers that an operation left behind, until they are in their places again.
+    #[serde(default)]
+    pub absent: BTreeMap<Address, Absence>,
     /// The policy in force.
     pub policy: Policy,
 }

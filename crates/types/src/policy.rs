@@ -55,6 +55,10 @@ pub struct ServerPolicy {
     pub host_access: HostAccessKind,
     /// Where its agent listens; `None`: at the usual port of the server's host.
     pub agent: Option<Address>,
+    /// What starts the server where no systemd unit does: a program by its absolute path and its
+    /// arguments. For hosts without an agent, whose own file says it.
+    #[serde(default)]
+    pub start: Vec<String>,
 }
 
 /// What to do when a promise cannot be kept: stop and ask, or go on and say so.
@@ -65,6 +69,33 @@ pub enum RefuseOrProceed {
     Refuse,
     /// Go on; the plan and the report name the missing guarantee.
     Proceed,
+}
+
+/// What to do when a former primary is back and the cluster goes on without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rejoin {
+    /// Make it a replica.
+    #[default]
+    Auto,
+    /// Say that it is back and wait for `primacy rejoin`.
+    Ask,
+    /// Leave it to people.
+    Never,
+}
+
+/// What to do with a returned server that has transactions which the primary has not. They are
+/// saved to a file in every case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnErrant {
+    /// Leave it read-only and out of replication until a person decides.
+    #[default]
+    Quarantine,
+    /// Undo them where it can be proved that this is right, else as `quarantine`.
+    Rewind,
+    /// Replace its data by a copy of another replica's; the old data directory is kept.
+    Rebuild,
 }
 
 /// What to do after a clean shutdown of the primary (somebody stopped it; it did not die).
@@ -145,6 +176,23 @@ impl Default for Timing {
     }
 }
 
+/// Where the virtual addresses for readers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderPolicy {
+    /// They go to the primary's host while no replica is healthy enough.
+    pub on_primary: bool,
+    /// A replica that is further behind is not.
+    pub max_lag: Millis,
+    /// So long a host may hold one without hearing from a manager, and longer another one waits.
+    pub lease: Millis,
+}
+
+impl Default for ReaderPolicy {
+    fn default() -> Self {
+        Self { on_primary: true, max_lag: Millis::from_secs(30), lease: Millis::from_secs(10) }
+    }
+}
+
 /// All that people decided about one cluster of a primary and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -168,6 +216,14 @@ pub struct Policy {
     pub on_possible_loss: Option<RefuseOrProceed>,
     /// Candidates that carry errant transactions may be promoted.
     pub allow_errant: bool,
+    /// A primary that has not committed a row of the manager's own for so long cannot write; `None`:
+    /// none is written.
+    #[serde(default)]
+    pub write_probe: Option<Millis>,
+    /// When a former primary is back.
+    pub rejoin: Rejoin,
+    /// When a returned server has transactions which the primary has not.
+    pub on_errant: OnErrant,
     /// No candidate outside the primary's site.
     pub stay_in_site: bool,
     /// The new primary records its epoch in the table `primacy.epoch`.
@@ -176,6 +232,9 @@ pub struct Policy {
     pub heartbeat_period: Millis,
     /// Seconds between two connection attempts of a repointed replica.
     pub connect_retry_seconds: u32,
+    /// Virtual addresses for readers.
+    #[serde(default)]
+    pub readers: ReaderPolicy,
 }
 
 impl Policy {
@@ -191,10 +250,14 @@ impl Policy {
             on_clean_shutdown: OnCleanShutdown::Wait(Millis::from_secs(30)),
             on_possible_loss: None,
             allow_errant: false,
+            write_probe: None,
+            rejoin: Rejoin::Auto,
+            on_errant: OnErrant::Quarantine,
             stay_in_site: false,
             epoch_table: true,
             heartbeat_period: Millis(1000),
             connect_retry_seconds: 1,
+            readers: ReaderPolicy::default(),
         }
     }
 

@@ -73,10 +73,7 @@ impl Event {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let named: Vec<&str> = args.server.iter().map(String::as_str).collect();
-    let names = if named.is_empty() { SERVERS.to_vec() } else { named };
-    let servers: Vec<Installation> =
-        names.iter().map(|name| install::server(Some(name))).collect::<anyhow::Result<_>>()?;
+    let servers = install::servers(&args.server, &SERVERS)?;
     let primacy = match &args.primacy {
         Some(program) => program.clone(),
         None => build_primacy(Profile::Release)?,

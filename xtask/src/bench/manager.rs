@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::fake_server::{Counters, FakeServer};
-use super::machine;
+use super::{machine, process};
 use crate::interrupt::Interrupt;
 use crate::project::{self, Profile, build_primacy};
 use crate::{report, say};
@@ -29,8 +29,6 @@ const SERVERS: usize = 3;
 const HEALTHY_LIMIT: Duration = Duration::from_secs(60);
 /// Between healthy and the beginning of the measurement.
 const SETTLE: Duration = Duration::from_secs(5);
-/// The kernel's unit of processor time in /proc, the same on all of Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -169,26 +167,21 @@ async fn measure(
     let until_healthy = begin.elapsed();
     report(&format!("{} clusters are healthy; measuring {} s", views.len(), args.seconds));
     tokio::time::sleep(SETTLE).await;
-    let (ticks, queries, from) =
-        (cpu_ticks(pid)?, counters.queries.load(Ordering::Relaxed), Instant::now());
+    let (used, queries, from) =
+        (process::cpu_seconds(pid)?, counters.queries.load(Ordering::Relaxed), Instant::now());
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
-    let (ticks, queries) =
-        (cpu_ticks(pid)? - ticks, counters.queries.load(Ordering::Relaxed) - queries);
+    let (used, queries) =
+        (process::cpu_seconds(pid)? - used, counters.queries.load(Ordering::Relaxed) - queries);
     let seconds = from.elapsed().as_secs_f64();
-    let status = |name: &str| -> anyhow::Result<u64> {
-        let text = machine::field(&format!("/proc/{pid}/status"), name);
-        let number = text.as_deref().and_then(|text| text.split_whitespace().next()?.parse().ok());
-        number.with_context(|| format!("the kernel does not tell {name}"))
-    };
     let views = client.clusters().await?;
     Ok(Measured {
         healthy: views.iter().filter(|view| view.health == "healthy").count(),
         clusters: views.len(),
         until_healthy,
-        cpu_percent: ticks as f64 / TICKS_PER_SECOND / seconds * 100.0,
-        rss_kib: status("VmRSS")?,
-        peak_kib: status("VmHWM")?,
-        threads: status("Threads")?,
+        cpu_percent: used / seconds * 100.0,
+        rss_kib: process::status(pid, "VmRSS")?,
+        peak_kib: process::status(pid, "VmHWM")?,
+        threads: process::status(pid, "Threads")?,
         queries_per_second: queries as f64 / seconds,
     })
 }
@@ -218,24 +211,14 @@ async fn healthy(folder: &Path, manager: &mut Child) -> anyhow::Result<(Client, 
     }
 }
 
-/// Processor time of a process in user and kernel mode (fields 14 and 15 of its `stat`).
-fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, rest) = text.rsplit_once(") ").context("stat of the manager is not understood")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    let number = |i: usize| fields.get(i).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-    Ok(number(11) + number(12))
-}
-
 impl Measured {
     fn markdown(&self) -> String {
-        let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         let rows = [
             ("clusters healthy at the end", format!("{} of {}", self.healthy, self.clusters)),
             ("from its start to all healthy", format!("{:.1} s", self.until_healthy.as_secs_f64())),
             ("processor time", format!("{:.1} % of one core", self.cpu_percent)),
-            ("resident memory", mib(self.rss_kib)),
-            ("resident memory, peak", mib(self.peak_kib)),
+            ("resident memory", process::mib(self.rss_kib)),
+            ("resident memory, peak", process::mib(self.peak_kib)),
             ("threads", self.threads.to_string()),
             ("statements to the servers", format!("{:.0} per second", self.queries_per_second)),
         ];

@@ -22,6 +22,9 @@ const BEAT: Duration = Duration::from_millis(100);
 /// A server whose lease was not looked at for so long is not reported: the guard shall act.
 const STALE: u64 = 250;
 
+/// The worker has so much longer to give up addresses for readers by itself, in milliseconds.
+const SLACK: u64 = 1000;
+
 /// A guard that has not answered for so long guards nothing.
 const DEAF: u64 = 1000;
 
@@ -91,10 +94,17 @@ impl GuardLink {
         let alive = now.0.saturating_sub(self.shared.heard.load(Ordering::Relaxed)) < DEAF;
         let process = served.current_process();
         let mut state = served.state();
-        state.guarded = alive;
-        let identity = state.facts.as_ref().map(|facts| identity(&served.server, facts));
+        // A guard that cannot kill the server guards nothing.
+        state.guarded = alive && state.host.as_ref().is_none_or(|host| host.is_in_reach());
+        let identity = match (&state.facts, &state.former) {
+            (Some(facts), _) => Some(identity(&served.server, facts)),
+            // A server that died before this worker began.
+            (None, Some(former)) => Some(former.identity(&served.server)),
+            (None, None) => None,
+        };
         let closed = process.is_some() && state.closed == process;
         let hold = state.member.hold(now);
+        let reader_vips = state.readers.all(now);
         let entry = GuardedServer {
             server: served.server.clone(),
             pid_file: identity.as_ref().and_then(|i| i.pid_file.clone()),
@@ -103,7 +113,13 @@ impl GuardLink {
             binlog_base: identity.as_ref().and_then(|i| i.binlog_base.clone()),
             kill_at: state.member.deadlines().map(|(_, kill)| kill).filter(|_| !closed),
             vips: state.vips.clone(),
-            may_run: hold == Hold::Good,
+            readers_until: Some(Moment(state.readers.holder.until().0.saturating_add(SLACK)))
+                .filter(|_| !reader_vips.is_empty()),
+            reader_vips,
+            may_run: hold == Hold::Good && !state.fenced,
+            fenced: state.fenced,
+            kept_down: state.killed,
+            let_go: state.let_go,
             lease: state.member.lease().cloned(),
         };
         drop(state);

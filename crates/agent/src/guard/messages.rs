@@ -1,5 +1,6 @@
 //! What worker and guard say to each other: lines of JSON over a pair of sockets.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use primacy_host::ServerIdentity;
@@ -33,8 +34,22 @@ pub(super) struct GuardedServer {
     /// Addresses that the host must not hold from then on.
     #[serde(default)]
     pub(super) vips: Vec<VirtualAddress>,
+    /// Addresses for readers, and when the host must have given them up.
+    #[serde(default)]
+    pub(super) reader_vips: BTreeSet<VirtualAddress>,
+    #[serde(default)]
+    pub(super) readers_until: Option<Moment>,
     /// The lease is good: one that was killed may be started.
     pub(super) may_run: bool,
+    /// A manager keeps it down: without a worker the guard does.
+    #[serde(default)]
+    pub(super) fenced: bool,
+    /// The worker keeps it down.
+    #[serde(default)]
+    pub(super) kept_down: bool,
+    /// How often this worker was told by a manager to let it go.
+    #[serde(default)]
+    pub(super) let_go: u64,
     pub(super) lease: Option<HeldLease>,
 }
 

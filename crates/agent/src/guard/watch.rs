@@ -1,14 +1,12 @@
 //! The guard's end.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use primacy_host::{HostAccess as _, LocalHost};
-use primacy_types::{Address, Millis};
+use primacy_types::Millis;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,12 +14,15 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use super::messages::{Beat, FromGuard, GuardedServer, LONGEST};
-use crate::clock;
+use super::guarded::Guarded;
+use super::messages::{Beat, FromGuard, LONGEST};
 use crate::error::AgentStartError;
 
 /// How often the deadlines are looked at.
 const PACE: Duration = Duration::from_millis(25);
+
+/// A turn of the guard that takes longer than this was held up by the machine.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A worker that was just started may take so long to say something.
 const FIRST_WORD: Duration = Duration::from_secs(10);
@@ -31,12 +32,6 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// A worker that ran for so long did not end at once.
 const LONG: Duration = Duration::from_millis(500);
-
-/// Limit of giving an address up.
-const GIVE_UP: Duration = Duration::from_millis(300);
-
-/// Limit of a kill.
-const KILL: Duration = Duration::from_secs(5);
 
 /// How the worker is started.
 #[derive(Clone, Debug)]
@@ -60,16 +55,35 @@ impl WorkerProgram {
 struct Worker {
     child: Child,
     write: OwnedWriteHalf,
-    heard: Instant,
+    silence: Silence,
     limit: Duration,
     started: Instant,
 }
 
-#[derive(Default)]
-struct Guarded {
-    servers: BTreeMap<Address, GuardedServer>,
-    /// Servers that were killed, and are kept down for as long as this is held.
-    down: BTreeMap<Address, LocalHost>,
+/// How long a worker has been silent while the guard was there to hear it. Where the machine stood
+/// still for a moment, so did both: the guard must not take that for a worker that hangs.
+struct Silence {
+    lasts: Duration,
+    looked: Instant,
+}
+
+impl Silence {
+    fn from(now: Instant) -> Self {
+        Self { lasts: Duration::ZERO, looked: now }
+    }
+
+    /// The worker has said something.
+    fn broken(&mut self, now: Instant) {
+        *self = Self::from(now);
+    }
+
+    /// How long it lasts by now. A turn of the guard that took longer than it should counts as one
+    /// that did not.
+    fn at(&mut self, now: Instant) -> Duration {
+        self.lasts += now.saturating_duration_since(self.looked).min(TURN);
+        self.looked = now;
+        self.lasts
+    }
 }
 
 /// Runs a worker and guards its servers until SIGTERM or SIGINT, or until the worker takes its
@@ -88,42 +102,58 @@ pub async fn guard(program: WorkerProgram) -> Result<u8, AgentStartError> {
         let (mut worker, mut lines) = start(&program, &guarded).await?;
         starts += 1;
         let mut farewell = false;
-        let ended = loop {
+        loop {
             tokio::select! {
+                // What the worker has said is heard before it is called silent.
+                biased;
                 line = next(&mut lines) => match line {
                     Some(beat) => {
-                        worker.heard = Instant::now();
+                        worker.silence.broken(Instant::now());
                         worker.limit = program.silence();
                         farewell = beat.farewell;
-                        guarded.heard(&beat).await;
+                        guarded.heard(&beat);
                         let answer = FromGuard::Heard(beat.beat);
                         let _ = say(&mut worker.write, &answer).await;
                     }
-                    None => break worker.child.wait().await,
+                    None => break,
                 },
                 () = tokio::time::sleep(PACE) => {}
                 _ = terminate.recv() => pass_on(&worker.child),
                 _ = interrupt.recv() => pass_on(&worker.child),
             }
             guarded.enforce().await;
-            if worker.heard.elapsed() > worker.limit {
+            if worker.silence.at(Instant::now()) > worker.limit {
                 tracing::error!("the agent's worker is silent: it is killed and started again");
                 let _ = worker.child.start_kill();
-                break worker.child.wait().await;
+                break;
             }
-        };
+        }
+        if !farewell {
+            guarded.keep_fenced_down();
+        }
+        let ended = without_a_worker(&mut guarded, worker.child.wait()).await;
         let status = ended.map_err(system("waiting for the worker"))?;
         // An ordinary end is one that was asked for, or an error that starting again does not mend.
         if farewell || (starts == 1 && status.code().is_some_and(|code| code != 0)) {
+            guarded.settle().await;
             return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1));
         }
         tracing::error!(%status, "the agent's worker has ended: another one is started");
         if worker.started.elapsed() < LONG {
-            let until = Instant::now() + AGAIN;
-            while Instant::now() < until {
-                guarded.enforce().await;
-                tokio::time::sleep(PACE).await;
-            }
+            without_a_worker(&mut guarded, tokio::time::sleep(AGAIN)).await;
+        }
+    }
+}
+
+/// Goes on guarding until this has come. A worker that was killed may take for ever to end: one of its
+/// threads waits for a disk that hangs. The next one could do nothing while it has the port.
+async fn without_a_worker<T>(guarded: &mut Guarded, comes: impl Future<Output = T>) -> T {
+    let mut comes = std::pin::pin!(comes);
+    loop {
+        tokio::select! {
+            biased;
+            came = &mut comes => return came,
+            () = tokio::time::sleep(PACE) => guarded.enforce().await,
         }
     }
 }
@@ -144,11 +174,10 @@ async fn start(
         .spawn()
         .map_err(failed)?;
     let (read, mut write) = ours.into_split();
-    let kept = guarded.servers.values();
-    let kept = kept.filter_map(|s| Some((s.server.clone(), s.lease.clone()?))).collect();
-    say(&mut write, &FromGuard::Kept(kept)).await.map_err(failed)?;
+    say(&mut write, &FromGuard::Kept(guarded.leases())).await.map_err(failed)?;
     let now = Instant::now();
-    let worker = Worker { child, write, heard: now, limit: FIRST_WORD, started: now };
+    let worker =
+        Worker { child, write, silence: Silence::from(now), limit: FIRST_WORD, started: now };
     Ok((worker, BufReader::new(read)))
 }
 
@@ -176,54 +205,6 @@ async fn next(lines: &mut BufReader<OwnedReadHalf>) -> Option<Beat> {
     }
 }
 
-impl Guarded {
-    async fn heard(&mut self, beat: &Beat) {
-        for server in &beat.servers {
-            if server.may_run
-                && let Some(host) = self.down.remove(&server.server)
-                && let Err(error) = host.release().await
-            {
-                tracing::error!(%error, "a server that was kept down");
-            }
-            self.servers.insert(server.server.clone(), server.clone());
-        }
-    }
-
-    /// Kills what has run beyond its time.
-    async fn enforce(&mut self) {
-        let now = clock::now();
-        let late: Vec<_> = self
-            .servers
-            .values()
-            .filter(|server| server.kill_at.is_some_and(|at| at <= now))
-            .filter(|server| !self.down.contains_key(&server.server))
-            .cloned()
-            .collect();
-        for server in late {
-            for address in server.vips.clone() {
-                let given_up = tokio::task::spawn_blocking(move || {
-                    primacy_vip::blocking::release(&address, GIVE_UP)
-                });
-                if let Ok(Err(error)) = given_up.await {
-                    tracing::error!(%error, "the guard could not give an address up");
-                }
-            }
-            let killed = async {
-                let host = LocalHost::expected(&server.identity(), KILL).await?;
-                host.kill_and_keep_down(KILL).await?;
-                Ok::<_, primacy_host::HostError>(host)
-            };
-            match killed.await {
-                Ok(host) => {
-                    tracing::error!(server = %server.server, "killed by the guard: its lease has run out");
-                    self.down.insert(server.server.clone(), host);
-                }
-                Err(error) => tracing::error!(%error, "the guard could not kill it"),
-            }
-        }
-    }
-}
-
 fn pass_on(child: &Child) {
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
@@ -236,5 +217,42 @@ fn pass_on(child: &Child) {
 fn spare_from_the_oom_killer() {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "-900") {
         tracing::debug!(%error, "the guard may be killed when memory runs out");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_that_stood_still_itself_does_not_call_its_worker_silent() {
+        let mut now = Instant::now();
+        let mut silence = Silence::from(now);
+        now += Duration::from_secs(30);
+        assert_eq!(silence.at(now), TURN);
+        for _ in 0..20 {
+            now += PACE;
+            silence.at(now);
+        }
+        assert_eq!(silence.at(now), TURN + PACE * 20, "turns in time count as they are");
+        silence.broken(now);
+        assert_eq!(silence.at(now), Duration::ZERO);
+    }
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_worker_that_does_not_end_when_it_is_killed_keeps_the_guard_from_nothing() {
+        let (mut guarded, deeds) = Guarded::with_a_late_server();
+        let killed = async {
+            while deeds.lock().unwrap().is_empty() {
+                tokio::time::sleep(PACE).await;
+            }
+        };
+        // The worker never ends.
+        let guards = without_a_worker(&mut guarded, std::future::pending::<()>());
+        let limit = tokio::time::sleep(FIRST_WORD);
+        tokio::select! {
+            () = killed => {}
+            () = guards => {}
+            () = limit => panic!("nothing was killed"),
+        }
     }
 }

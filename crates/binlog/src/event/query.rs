@@ -103,6 +103,14 @@ impl<'a> Query<'a> {
     }
 }
 
+/// How long the content of MariaDB's compressed record is, as the record says.
+pub(super) fn stored_length(record: &[u8]) -> Option<usize> {
+    let lengths = record.first().map(|byte| usize::from(byte & 7))?;
+    let bytes = record.get(1..lengths.checked_add(1)?)?;
+    let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    usize::try_from(number).ok()
+}
+
 /// The content of MariaDB's compressed record, whole or up to `limit` bytes.
 ///
 /// A record is: one byte with the number of length bytes in its low three bits, that many bytes

@@ -48,6 +48,11 @@ fn size_of(column: Column) -> Option<Size> {
     })
 }
 
+/// Whether the size of a column's values is known.
+pub(super) fn is_known(column: Column) -> bool {
+    size_of(column).is_some()
+}
+
 /// Bytes of the fraction of a second with so many digits.
 fn fraction(digits: u8) -> Option<usize> {
     (digits <= 6).then(|| usize::from(digits).div_ceil(2))

@@ -1,8 +1,9 @@
 //! Rows that were inserted, changed or deleted.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::query::inflate_head;
+use super::query::{inflate_head, stored_length};
 use super::row_image::{bit, pass_image, pass_partial_options};
 use super::{Column, EventHeader, EventKind, FormatDescription, RawEvent, split_fixed};
 use crate::BodyError;
@@ -37,6 +38,15 @@ pub struct RowsEvent<'a> {
     /// The rows; compressed in MariaDB's events 166 to 171.
     pub rows: &'a [u8],
     kind: EventKind,
+}
+
+/// Where one row stands among the rows of its event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowSpan {
+    /// The row; of an update, as it was before.
+    pub before: Range<usize>,
+    /// The row after the update; empty for what is no update.
+    pub after: Range<usize>,
 }
 
 /// Table number and flags.
@@ -80,6 +90,54 @@ impl<'a> RowsEvent<'a> {
             166..=171 => Cow::Owned(inflate_head(self.rows, limit)),
             _ => Cow::Borrowed(self.rows),
         }
+    }
+
+    /// The rows, opened if they are compressed; `None` if they are larger than `limit` then, or
+    /// cannot be opened to their end.
+    pub fn opened(&self, limit: usize) -> Option<Cow<'a, [u8]>> {
+        if !matches!(self.kind.0, 166..=171) {
+            return Some(Cow::Borrowed(self.rows));
+        }
+        let length = stored_length(self.rows).filter(|length| *length <= limit)?;
+        let opened = inflate_head(self.rows, length.saturating_add(1));
+        (opened.len() == length).then_some(Cow::Owned(opened))
+    }
+
+    /// Whether each row shows all columns, before and after.
+    pub fn shows_all(&self) -> bool {
+        let all =
+            |bits| (0..self.columns).all(|at| usize::try_from(at).is_ok_and(|at| bit(bits, at)));
+        all(self.shown) && all(self.shown_after)
+    }
+
+    /// Where each row stands in `opened` (from [`RowsEvent::opened`]), in a table with these
+    /// columns; `None` if that cannot be told: a column's type is not known, the bytes do not end
+    /// where a row does, or values are given as differences.
+    pub fn spans(&self, opened: &[u8], columns: &[Column]) -> Option<Vec<RowSpan>> {
+        if u64::try_from(columns.len()) != Ok(self.columns)
+            || columns.is_empty()
+            || self.kind == EventKind::PARTIAL_UPDATE_ROWS
+        {
+            return None;
+        }
+        let mut rows = Cursor::new(self.kind, opened, EventHeader::LENGTH);
+        let place = |rows: &Cursor<'_>| opened.len() - rows.rest().len();
+        let mut spans = Vec::new();
+        while !rows.is_done() {
+            let start = place(&rows);
+            pass_image(&mut rows, columns, self.shown)?;
+            let middle = place(&rows);
+            if self.change == RowsChange::Updated {
+                pass_image(&mut rows, columns, self.shown_after)?;
+            }
+            let end = place(&rows);
+            if end == start {
+                // Rows without a byte cannot be told apart, nor counted.
+                return None;
+            }
+            spans.push(RowSpan { before: start..middle, after: middle..end });
+        }
+        Some(spans)
     }
 
     /// How many rows there are in a table with these columns; `None` if they cannot be counted:

@@ -12,6 +12,13 @@ pub struct Column {
     pub metadata: u16,
 }
 
+impl Column {
+    /// Whether it is known how many bytes its values have in an image of a row.
+    pub fn has_known_size(self) -> bool {
+        super::row_image::is_known(self)
+    }
+}
+
 /// Which table the rows that follow belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableMap<'a> {

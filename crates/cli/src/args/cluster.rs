@@ -1,7 +1,7 @@
 //! Options of the verbs that show or change clusters.
 
 use clap::{Args, Subcommand};
-use primacy_types::Address;
+use primacy_types::{Address, Millis, OnErrant};
 
 /// A cluster to show, or all of them.
 #[derive(Debug, Args)]
@@ -78,6 +78,93 @@ pub(crate) struct Failover {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+/// `primacy purge-relay-logs`
+#[derive(Debug, Args)]
+pub(crate) struct PurgeRelayLogs {
+    /// The servers [default: all replicas]
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) servers: Vec<Address>,
+    /// The cluster's name; may be left out if there is only one
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) cluster: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `primacy rejoin`
+#[derive(Debug, Args)]
+pub(crate) struct RejoinArgs {
+    /// The server
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) server: Address,
+    /// What to do with transactions that only this server has [default: policy.on_errant]
+    ///
+    /// They are saved in every case. `quarantine` leaves the server as it is, `rewind` undoes them
+    /// where that is proved to be right, `rebuild` replaces its data by a copy.
+    #[arg(long, value_name = "WHAT", value_parser = on_errant)]
+    pub(crate) on_errant: Option<OnErrant>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+fn duration(text: &str) -> Result<Millis, String> {
+    primacy_config::parse_duration(text)
+        .ok_or_else(|| "a number with its unit, as in 30s or 10m".to_owned())
+}
+
+fn on_errant(word: &str) -> Result<OnErrant, String> {
+    match word {
+        "quarantine" => Ok(OnErrant::Quarantine),
+        "rewind" => Ok(OnErrant::Rewind),
+        "rebuild" => Ok(OnErrant::Rebuild),
+        _ => Err("quarantine, rewind or rebuild".to_owned()),
+    }
+}
+
+/// How servers are restarted.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Restarts {
+    /// How long a shutdown may take, and a start up to the first answer
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) limit: Millis,
+    /// Only say what would be done, and whether it could be done now
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// `primacy restart`
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    /// The replica
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) server: Address,
+    #[command(flatten)]
+    pub(crate) how: Restarts,
+}
+
+/// `primacy rolling-restart`
+#[derive(Debug, Args)]
+pub(crate) struct RollingRestart {
+    #[command(flatten)]
+    pub(crate) which: ToAct,
+    /// The primary afterwards [default: the best candidate]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "keep_primary")]
+    pub(crate) to: Option<Address>,
+    /// Restart the replicas only
+    #[arg(long)]
+    pub(crate) keep_primary: bool,
+    #[command(flatten)]
+    pub(crate) how: Restarts,
 }
 
 /// `primacy pause`

@@ -24,6 +24,19 @@ Examples:
   primacy check orders
   primacy check --json | jq -r '.[].findings[].mend'";
 
+pub(super) const CHECK_VIP: &str = "\
+Examples:
+  primacy check-vip --url http://127.0.0.1:7621
+  primacy check-vip --config /etc/primacy/primacy.toml --server db1:3306
+
+In keepalived.conf:
+  vrrp_script primary {
+      script \"/usr/bin/primacy check-vip --url http://127.0.0.1:7621\"
+      interval 1
+      fall 1
+      rise 1
+  }";
+
 pub(super) const EXPLAIN: &str = "\
 Examples:
   primacy explain orders     why is it not failing over?";
@@ -42,10 +55,39 @@ Examples:
   primacy failover orders --force --accept-loss
                                             give up what only unreachable servers hold";
 
+pub(super) const REBUILD: &str = "\
+Examples:
+  primacy rebuild db2:3306 --dry-run             from whom, and how
+  primacy rebuild db2:3306 --limit-rate 50M
+  primacy rebuild db2:3306 --from db3:3306 --yes --background
+  primacy rebuild db2:3306 --cancel";
+
+pub(super) const ADD_REPLICA: &str = "\
+Examples:
+  primacy add-replica db4:3306 --dry-run    is it fit, and what goes into the configuration
+  primacy add-replica db4:3306 --limit-rate 50M";
+
 pub(super) const PAUSE: &str = "\
 Examples:
   primacy pause orders --reason \"kernel upgrade, Jo\"
   primacy resume orders";
+
+pub(super) const REJOIN: &str = "\
+Examples:
+  primacy rejoin db1:3306 --dry-run             what would be done
+  primacy rejoin db1:3306
+  primacy rejoin db1:3306 --on-errant rewind    undo what only it has, where that is provable";
+
+pub(super) const RESTART: &str = "\
+Examples:
+  primacy restart db2:3306
+  primacy restart db2:3306 --limit 30m    large buffers take long to write";
+
+pub(super) const ROLLING_RESTART: &str = "\
+Examples:
+  primacy rolling-restart orders --dry-run
+  primacy rolling-restart orders --yes
+  primacy rolling-restart orders --keep-primary    the replicas only";
 
 pub(super) const ERRANT: &str = "\
 Examples:
@@ -54,6 +96,12 @@ Examples:
   primacy errant export db2:3306 -o errant.binlog
   primacy errant inject-empty orders --dry-run
   primacy errant inject-empty orders --server db2:3306";
+
+pub(super) const PURGE_RELAY_LOGS: &str = "\
+Examples:
+  primacy purge-relay-logs --dry-run          what would go
+  primacy purge-relay-logs                    of all replicas, one after another
+  primacy purge-relay-logs db2:3306           exits with 1 if it keeps them";
 
 pub(super) const HISTORY: &str = "\
 Examples:

@@ -37,7 +37,7 @@ pub(crate) struct GrantsArgs {
     /// [default: what the configured servers run]
     #[arg(long, value_name = "SERVER")]
     pub(crate) server: Option<String>,
-    /// For which account [default: both]
+    /// For which account [default: manager and replication]
     #[arg(long, value_enum)]
     pub(crate) purpose: Option<GrantPurpose>,
     /// The account, such as primacy@10.0.0.% [default: the configured user, from any host]
@@ -52,6 +52,12 @@ pub(crate) enum GrantPurpose {
     Manager,
     /// The one that replicas log in with at their source
     Replication,
+    /// What the manager's needs besides for rewinding a returned primary
+    Rewind,
+    /// The one that agents log in with
+    Agent,
+    /// What the agents' needs besides to give a logical dump
+    Dump,
 }
 
 /// `primacy config`

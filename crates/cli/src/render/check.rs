@@ -1,11 +1,13 @@
 //! `primacy check`: what stands against a failover or switchover, and what mends it.
 
-use primacy_api::CheckReport;
-use primacy_plan::Severity;
+use primacy_api::{CheckReport, HostReport};
+use primacy_plan::{Can, Severity};
+use primacy_types::HostAccessKind;
 
 use crate::exit::Exit;
 use crate::look::count;
 use crate::paint;
+use crate::render::table;
 
 /// One cluster's findings, the weightiest first.
 pub(crate) fn render(report: &CheckReport) -> String {
@@ -32,7 +34,55 @@ pub(crate) fn render(report: &CheckReport) -> String {
         text.push_str(&format!("\nunseen  {}: {}\n", part.server, part.sentence));
         text.push_str(&mend(part.mend.as_deref().unwrap_or_default()));
     }
+    text.push_str(&hosts(&report.hosts));
     text
+}
+
+/// What may be done on the hosts, and what follows for a failover.
+fn hosts(hosts: &[HostReport]) -> String {
+    if hosts.is_empty() {
+        return String::new();
+    }
+    let header = ["HOST OF", "BY", "WATCH", "KILL", "FILES", "LEASE", "ADDRESSES", "UNIT"];
+    let rows = hosts.iter().map(|report| {
+        let host = &report.host;
+        let can = |can: &Can| match &host.unreached {
+            Some(_) => "?".to_owned(),
+            None => can.word().to_owned(),
+        };
+        let unit = match (&host.unit, &host.mask_unit) {
+            (None, _) => "-".to_owned(),
+            (Some(unit), Can::No(_)) => format!("{unit} (not masked)"),
+            (Some(unit), _) => unit.clone(),
+        };
+        [
+            host.server.to_string(),
+            way(host.way).to_owned(),
+            can(&host.watch),
+            can(&host.kill),
+            can(&host.read_files),
+            can(&host.lease),
+            can(&host.addresses),
+            unit,
+        ]
+    });
+    let mut text = format!("\n{}\n", table::plain(header, rows.collect()));
+    for report in hosts {
+        text.push_str(&format!("  {} as primary\n", report.host.server));
+        for promise in &report.promises {
+            text.push_str(&format!("    {promise}\n"));
+        }
+    }
+    text
+}
+
+const fn way(way: HostAccessKind) -> &'static str {
+    match way {
+        HostAccessKind::Local => "local",
+        HostAccessKind::Ssh => "ssh",
+        HostAccessKind::Agent => "agent",
+        HostAccessKind::Auto | HostAccessKind::None => "none",
+    }
 }
 
 /// A statement may take several lines; all stand under its first character.
@@ -82,8 +132,8 @@ pub(crate) fn exit(report: &CheckReport) -> Exit {
 mod tests {
     use insta::assert_snapshot;
     use primacy_api::Incomplete;
-    use primacy_plan::Finding;
     use primacy_plan::testing::addr;
+    use primacy_plan::{Finding, HostSeen, promises};
 
     use super::*;
     use crate::render::testing::stripped;
@@ -99,7 +149,8 @@ mod tests {
     }
 
     fn report(findings: Vec<Finding>) -> CheckReport {
-        CheckReport { cluster: "c1".into(), findings, incomplete: Vec::new() }
+        let (incomplete, hosts) = (Vec::new(), Vec::new());
+        CheckReport { cluster: "c1".into(), findings, incomplete, hosts }
     }
 
     #[test]
@@ -150,6 +201,34 @@ mod tests {
         advice  a:3306: something is wrong with sync-binlog, and this follows from it [sync-binlog]
                 mend: SET GLOBAL read_only = ON;
                       SET PERSIST read_only = ON;
+        ");
+    }
+
+    #[test]
+    fn what_may_be_done_on_hosts_is_a_table_with_what_follows() {
+        let world = primacy_plan::testing::cluster(["a", "b"]);
+        let mut report = report(Vec::new());
+        let mut a = HostSeen::new(addr("a"), HostAccessKind::Agent);
+        (a.watch, a.kill, a.read_files, a.lease) = (Can::Yes, Can::Yes, Can::Yes, Can::Yes);
+        (a.unit, a.mask_unit) = (Some("mariadb.service".into()), Can::No("not root".into()));
+        let mut b = HostSeen::new(addr("b"), HostAccessKind::Ssh);
+        b.unreached = Some("connection refused".into());
+        report.hosts = [a, b]
+            .into_iter()
+            .map(|host| HostReport { promises: promises(&world.snapshot, &host).to_vec(), host })
+            .collect();
+        assert_snapshot!(stripped(&hosts(&report.hosts)), @r"
+
+        HOST OF  BY     WATCH  KILL  FILES  LEASE  ADDRESSES  UNIT
+        a:3306   agent  yes    yes   yes    yes    -          mariadb.service (not masked)
+        b:3306   ssh    ?      ?     ?      ?      ?          -
+
+        a:3306 as primary
+          dies or hangs: its agent fences it, and what nobody received is read from its disk
+          host lost: its lease has run out, before which its agent made it read-only or killed it; what nobody received stays on its disk
+        b:3306 as primary
+          dies: it is replaced, and what nobody received stays on its disk; one that only falls silent is not replaced
+          host lost: it is not replaced before a person says that it is off
         ");
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub(crate) struct Statements {
     /// Flavour and version.
     pub(crate) server: String,
-    /// `manager` or `replication`.
+    /// `manager`, `replication`, `rewind` or `agent`.
     pub(crate) purpose: &'static str,
     /// As SQL writes it.
     pub(crate) account: String,
@@ -41,6 +41,9 @@ pub(crate) fn statements(version: ServerVersion, purpose: Purpose, account: &str
         purpose: match purpose {
             Purpose::Manager => "manager",
             Purpose::Replication => "replication",
+            Purpose::Rewind => "rewind",
+            Purpose::Agent => "agent",
+            Purpose::Dump => "dump",
         },
         account: account.to_owned(),
         statements: list.collect(),
@@ -51,6 +54,9 @@ pub(crate) fn statements(version: ServerVersion, purpose: Purpose, account: &str
 pub(crate) fn render(all: &Statements) -> String {
     let whose = match all.purpose {
         "manager" => "The manager's account",
+        "rewind" => "The manager's account, besides, for rewinding returned primaries",
+        "agent" => "The account that agents log in with",
+        "dump" => "The account that agents log in with, besides, for giving logical dumps",
         _ => "The account that replicas log in with",
     };
     let mut text = format!(

@@ -1,6 +1,7 @@
 //! `primacy status`: a cluster's health, what is under way, and its servers.
 
-use primacy_api::{ClusterView, OperationView, ServerView};
+use primacy_api::{ClusterView, LeaseView, OperationView, ServerView};
+use primacy_plan::lease::Hold;
 
 use super::table;
 use crate::look::Look;
@@ -20,10 +21,17 @@ pub(crate) fn render(view: &ClusterView, look: &Look) -> String {
         ]
     });
     text.push('\n');
-    text.push_str(&table::plain(
-        ["Server", "Status", "Lag", "Version", "Position"],
-        rows.collect(),
-    ));
+    text.push_str(&if view.servers.iter().any(|server| server.lease.is_some()) {
+        let rows = view.servers.iter().zip(rows).map(|(server, row)| {
+            let [address, status, lag, version, position] = row;
+            let [lease, addresses] = lease(server.lease.as_ref());
+            [address, status, lag, lease, addresses, version, position]
+        });
+        let header = ["Server", "Status", "Lag", "Lease", "Addresses", "Version", "Position"];
+        table::plain(header, rows.collect())
+    } else {
+        table::plain(["Server", "Status", "Lag", "Version", "Position"], rows.collect())
+    });
     let troubles: Vec<_> = view.servers.iter().flat_map(troubles).collect();
     if !troubles.is_empty() {
         text.push_str(&format!("\n{}", troubles.concat()));
@@ -66,11 +74,32 @@ pub(crate) fn broken(position: &str) -> String {
     if position.len() > 40 { position.replace(',', ",\n") } else { position.to_owned() }
 }
 
+/// The lease of a server and the addresses of its host, in few words.
+fn lease(lease: Option<&LeaseView>) -> [String; 2] {
+    let nothing = || "-".to_owned();
+    let Some(lease) = lease else { return [nothing(), nothing()] };
+    let addresses: Vec<_> = lease.addresses.iter().map(|one| one.ip().to_string()).collect();
+    let held = if addresses.is_empty() { nothing() } else { addresses.join(", ") };
+    let word = match lease.hold {
+        _ if !lease.answers => "agent silent",
+        Hold::Without => "-",
+        Hold::Good if !lease.guarded => "held, no guard",
+        Hold::Good if lease.by_voters => "held by votes",
+        Hold::Good => "held",
+        Hold::Close | Hold::Kill => "run out",
+    };
+    // What a silent agent said of its addresses may be over.
+    let held = if lease.answers { held } else { nothing() };
+    [word.to_owned(), held]
+}
+
 fn troubles(server: &ServerView) -> Vec<String> {
+    let problem = server.lease.as_ref().filter(|lease| lease.answers);
     server
         .failure
         .iter()
         .chain(&server.errors)
+        .chain(problem.and_then(|lease| lease.problem.as_ref()))
         .map(|what| format!("  {} {}: {what}\n", paint::bad("!"), server.address))
         .collect()
 }
@@ -140,6 +169,38 @@ mod tests {
 
           ! b:3306: applier: error 1062: Duplicate entry '7'
           ! c:3306: no answer in time
+        ");
+    }
+
+    #[test]
+    fn leases_and_addresses_are_shown_where_they_are_in_force() {
+        let mut view = view(&cluster(["a", "b", "c"]));
+        let lease = |hold, addresses: &[&str]| LeaseView {
+            answers: true,
+            hold,
+            epoch: None,
+            by_voters: false,
+            guarded: true,
+            addresses: addresses.iter().map(|one| one.parse().unwrap()).collect(),
+            problem: None,
+        };
+        view.servers[0].lease = Some(lease(Hold::Good, &["10.0.0.100", "fd00::100"]));
+        view.servers[1].lease = Some(LeaseView {
+            problem: Some("10.0.0.101 is in use: 02:00:00:00:00:05 answers for it".into()),
+            ..lease(Hold::Without, &[])
+        });
+        view.servers[2].lease =
+            Some(LeaseView { answers: false, ..lease(Hold::Without, &["10.0.0.102"]) });
+        assert_snapshot!(shown(&view), @"
+        c1  healthy  epoch 1
+          Healthy; a:3306 is the primary
+
+          Server  Status            Lag  Lease         Addresses              Version          Position
+          a:3306  Primary, Running  -    held          10.0.0.100, fd00::100  MariaDB 10.11.6  0-1-100
+          b:3306  Replica, Running  0 s  -             -                      MariaDB 10.11.6  0-1-100
+          c:3306  Replica, Running  0 s  agent silent  -                      MariaDB 10.11.6  0-1-100
+
+          ! b:3306: 10.0.0.101 is in use: 02:00:00:00:00:05 answers for it
         ");
     }
 

@@ -1,7 +1,7 @@
 //! `agent`: the guard, and under it the worker.
 
-use primacy_agent::{AgentOptions, ServedOptions, WorkerProgram, guard, work};
-use primacy_config::AgentConfig;
+use primacy_agent::{AgentOptions, ServedOptions, StartProgram, WorkerProgram, guard, work};
+use primacy_config::{AgentConfig, AgentServer};
 use primacy_wire::ConnectOptions;
 
 use crate::args::{AgentArgs, Global};
@@ -62,6 +62,7 @@ fn options(global: &Global) -> Result<AgentOptions, Failure> {
             program: "primacy agent".to_owned(),
             unix_socket: server.socket.clone(),
         },
+        start: start_program(agent, server),
     });
     Ok(AgentOptions {
         listen: agent.listen.clone(),
@@ -69,7 +70,18 @@ fn options(global: &Global) -> Result<AgentOptions, Failure> {
         state_dir: agent.state_dir.clone(),
         servers: servers.collect(),
         lease: agent.lease,
+        health: agent.health.clone(),
     })
+}
+
+/// The program that starts a server, its output in the state folder.
+fn start_program(agent: &AgentConfig, server: &AgentServer) -> Option<StartProgram> {
+    if server.start.is_empty() {
+        return None;
+    }
+    let name = format!("start-{}-{}.log", server.address.host(), server.address.port());
+    let output = Some(agent.state_dir.join(name));
+    Some(StartProgram { words: server.start.clone(), output })
 }
 
 fn paths(agent: &AgentConfig) -> primacy_certs::Paths {

@@ -30,6 +30,12 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, verb: &BinlogVer
     }
 }
 
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        unreadable(&error)
+    }
+}
+
 /// Why a file was not read, and the way out.
 pub(super) fn unreadable(error: &ReadError) -> Failure {
     let failure = Failure::new(Exit::Refused, error);

@@ -3,7 +3,6 @@
 
 mod export;
 mod file;
-mod runs;
 mod wanted;
 
 use primacy_api::{InjectOrder, Injection};

@@ -27,6 +27,9 @@ pub(super) async fn grants(global: &Global, printer: &mut Printer, args: &Grants
     let purposes = match args.purpose {
         Some(GrantPurpose::Manager) => vec![Purpose::Manager],
         Some(GrantPurpose::Replication) => vec![Purpose::Replication],
+        Some(GrantPurpose::Rewind) => vec![Purpose::Rewind],
+        Some(GrantPurpose::Agent) => vec![Purpose::Agent],
+        Some(GrantPurpose::Dump) => vec![Purpose::Dump],
         None => vec![Purpose::Manager, Purpose::Replication],
     };
     let mut all = Vec::new();
@@ -102,16 +105,20 @@ fn configured(config: Option<&Config>, purpose: Purpose) -> BTreeSet<String> {
     let users: BTreeSet<_> = config
         .into_iter()
         .flat_map(|config| config.clusters.values())
-        .map(|cluster| match purpose {
-            Purpose::Manager => cluster.accounts.manager.user.as_str(),
-            Purpose::Replication => cluster.accounts.replication.user.as_str(),
+        .filter_map(|cluster| match purpose {
+            Purpose::Manager | Purpose::Rewind => Some(cluster.accounts.manager.user.as_str()),
+            Purpose::Replication => Some(cluster.accounts.replication.user.as_str()),
+            // It stands in the agents' own files.
+            Purpose::Agent | Purpose::Dump => None,
         })
         .collect();
     let usual = match purpose {
-        Purpose::Manager => "primacy",
+        Purpose::Manager | Purpose::Rewind => "primacy",
+        Purpose::Agent | Purpose::Dump => "primacy_agent",
         Purpose::Replication => "replication",
     };
     let users = if users.is_empty() { BTreeSet::from([usual]) } else { users };
+    // An agent logs in from its own host; other agents look at the server with the same account.
     users.into_iter().map(|user| quoted(user, "%")).collect()
 }
 

@@ -35,6 +35,23 @@ pub(super) async fn shift(
     })
 }
 
+/// No scheduled event runs on a server that is to be a replica.
+pub(crate) async fn silence(
+    cluster: &Cluster,
+    server: &Address,
+    limit: Millis,
+) -> Result<(), StepError> {
+    let at = StepError::at(server, "disabling scheduled events");
+    let mut link = match cluster.links.to(server, limit.as_duration()).await {
+        Ok(link) => link,
+        Err(error) => return Err(at(error)),
+    };
+    disable(&mut link, limit).await.map_err(at)?;
+    // The session no longer writes to the binary log.
+    link.discard();
+    Ok(())
+}
+
 async fn disable(link: &mut Link, limit: Millis) -> Result<(), primacy_wire::WireError> {
     let there = precheck::events(link, limit.as_duration()).await?;
     if !there.iter().any(|e| e.state == EventState::Enabled) {

@@ -1,5 +1,7 @@
 //! Making sure that a server accepts no more writes.
 
+mod power;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use primacy_types::{Address, FenceRung, Millis, ServerFacts};
 use serde_json::Value;
 
 use crate::error::StepError;
+use crate::shared::Shared;
 use crate::{Cluster, identity, look};
 
 /// Uses the rung of the plan, and if that fails those below it that are there by then. Without one
@@ -18,11 +21,13 @@ pub(super) async fn fence(
     rung: Option<FenceRung>,
     limit: Millis,
     noted: &Value,
+    shared: Option<&Shared>,
 ) -> Result<String, StepError> {
     let Some(rung) = rung else {
         return Ok(format!("{server} was not fenced"));
     };
-    let mut tried = climb(cluster, server, rung, limit, noted).await.map(|()| rung);
+    let step = Step { cluster, server, limit, noted, shared };
+    let mut tried = step.climb(rung).await.map(|said| (rung, said));
     if tried.is_err() {
         let remembered = cluster.eyes.remembered();
         let there = remembered.server(server).map(|s| s.fences.clone()).unwrap_or_default();
@@ -30,41 +35,56 @@ pub(super) async fn fence(
             if let Err(error) = &tried {
                 tracing::warn!(%server, %error, "the fence {rung} failed; {next} is next");
             }
-            tried = climb(cluster, server, next, limit, noted).await.map(|()| next);
+            tried = step.climb(next).await.map(|said| (next, said));
             if tried.is_ok() {
                 break;
             }
         }
     }
-    let by = tried?;
+    let (by, said) = tried?;
     cluster.leases.fenced(&cluster.name, server).await;
-    Ok(format!("{server} is fenced ({by}): {}", by.guarantee()))
+    let said = said.unwrap_or_else(|| by.guarantee().to_owned());
+    Ok(format!("{server} is fenced ({by}): {said}"))
 }
 
-/// One rung of the ladder.
-async fn climb(
-    cluster: &Cluster,
-    server: &Address,
-    rung: FenceRung,
+/// What every rung needs.
+struct Step<'a> {
+    cluster: &'a Cluster,
+    server: &'a Address,
     limit: Millis,
-    noted: &Value,
-) -> Result<(), StepError> {
-    let failed = |source| StepError::Host { server: server.clone(), source: Box::new(source) };
-    if rung == FenceRung::Lease {
-        // The lease is longer than the limit of a statement may be.
-        let wait = Millis(limit.0.max(cluster.policy.timing.lease.times(2).0));
-        let run_out = cluster.leases.has_run_out(&cluster.name, server, wait).await;
-        return run_out.map_err(|error| StepError::impossible(server, error.to_string()));
+    noted: &'a Value,
+    /// Of the operation; without one nobody is powered off.
+    shared: Option<&'a Shared>,
+}
+
+impl Step<'_> {
+    /// One rung of the ladder; gives what there is to say beside what it guarantees.
+    async fn climb(&self, rung: FenceRung) -> Result<Option<String>, StepError> {
+        let Self { cluster, server, limit, noted, shared } = *self;
+        let failed = |source| StepError::Host { server: server.clone(), source: Box::new(source) };
+        if rung == FenceRung::Lease {
+            // The lease is longer than the limit of a statement may be.
+            let wait = Millis(limit.0.max(cluster.policy.timing.lease.times(2).0));
+            let run_out = cluster.leases.has_run_out(&cluster.name, server, wait).await;
+            let run_out = run_out.map_err(|e| StepError::impossible(server, e.to_string()));
+            return run_out.map(|()| None);
+        }
+        if rung == FenceRung::Script {
+            return match shared {
+                Some(shared) => power::fence(cluster, server, shared).await.map(Some),
+                None => Err(StepError::impossible(server, "only a failover may power it off")),
+            };
+        }
+        let host = match cluster.hosts.of(server) {
+            Some(host) => host,
+            None if rung == FenceRung::Local => found_again(cluster, server, noted, limit).await?,
+            None => reached_again(cluster, server, limit).await?,
+        };
+        let fence = HostFence::new(host, limit.as_duration()).await.map_err(failed)?;
+        let report = fence.fence(limit.as_duration()).await.map_err(failed)?;
+        tracing::debug!(?report, %server, "fenced");
+        Ok(None)
     }
-    let host = match cluster.hosts.of(server) {
-        Some(host) => host,
-        None if rung == FenceRung::Local => found_again(cluster, server, noted, limit).await?,
-        None => reached_again(cluster, server, limit).await?,
-    };
-    let fence = HostFence::new(host, limit.as_duration()).await.map_err(failed)?;
-    let report = fence.fence(limit.as_duration()).await.map_err(failed)?;
-    tracing::debug!(?report, %server, "fenced");
-    Ok(())
 }
 
 /// What the server said of itself, so that a restarted manager recognises its process although
@@ -171,7 +191,7 @@ pub(crate) async fn make_sure_it_is_closed(
         Ok(()) => Ok(()),
         Err(_) if rung_of(cluster, server).is_some() => {
             let rung = rung_of(cluster, server);
-            fence(cluster, server, rung, limit, &Value::Null).await.map(|_| ())
+            fence(cluster, server, rung, limit, &Value::Null, None).await.map(|_| ())
         }
         // Nothing listens there: it comes back read-only or is set so on sight.
         Err(StepError::Server { source, .. })

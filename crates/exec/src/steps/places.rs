@@ -22,16 +22,44 @@ use crate::{Cluster, look};
 /// `replica_checkpoint_period`, 300 ms).
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// So many looks at least, however far apart they are.
+const LOOKS: u32 = 5;
+
+/// How long everybody was seen idle at the same place. Looks count, not only time: on a busy machine
+/// two of them may be further apart than [`SETTLED`], and a worker that was at work at the first and
+/// is idle at the second has just finished something that is not written down yet.
+#[derive(Default)]
+struct Quiet {
+    at: Option<BinlogPosition>,
+    since: Option<(Instant, u32)>,
+}
+
+impl Quiet {
+    /// Takes one more look into account; whether it was quiet for long enough.
+    fn saw(&mut self, at: Option<&BinlogPosition>, idle: bool, now: Instant) -> bool {
+        if self.at.as_ref() != at {
+            self.at = at.cloned();
+            self.since = None;
+        }
+        if !idle {
+            self.since = None;
+            return false;
+        }
+        let (since, looks) = self.since.get_or_insert((now, 0));
+        *looks += 1;
+        *looks >= LOOKS && now.saturating_duration_since(*since) >= SETTLED
+    }
+}
+
 /// Tells a relay log that is applied from one that still is.
 struct Applying {
     progress: Progress<Option<BinlogPosition>>,
-    moved: Instant,
-    last: Option<BinlogPosition>,
+    quiet: Quiet,
 }
 
 impl Applying {
     fn new(limit: Millis) -> Self {
-        Self { progress: Progress::new(limit), moved: Instant::now(), last: None }
+        Self { progress: Progress::new(limit), quiet: Quiet::default() }
     }
 
     /// Looks at a channel: whether all that is whole of what it received is applied.
@@ -42,22 +70,17 @@ impl Applying {
         channel: &ChannelStatus,
         limit: Millis,
     ) -> Result<bool, StepError> {
-        if self.last != channel.applied {
-            self.last.clone_from(&channel.applied);
-            self.moved = Instant::now();
-        }
         if channel.applied >= channel.read {
             return Ok(true);
         }
-        let idle = channel.applier_idle && self.moved.elapsed() >= SETTLED;
-        if idle && channel.receiver == ReceiverState::Stopped {
-            let doing = "looking at its appliers";
-            let busy = super::stop::are_workers_busy(link, limit).await;
-            if !busy.map_err(StepError::at(server, doing))? {
-                return Ok(true);
-            }
-            // What they finish next is written down a moment later.
-            self.moved = Instant::now();
+        let doing = "looking at its appliers";
+        let idle = channel.applier_idle
+            && channel.receiver == ReceiverState::Stopped
+            && !super::stop::are_workers_busy(link, limit)
+                .await
+                .map_err(StepError::at(server, doing))?;
+        if self.quiet.saw(channel.applied.as_ref(), idle, Instant::now()) {
+            return Ok(true);
         }
         self.progress.saw(server, channel.applied.clone(), || {
             let place = |p: &Option<BinlogPosition>| {
@@ -352,4 +375,28 @@ async fn open(cluster: &Cluster, server: &Address, limit: Millis) -> Result<Link
 async fn facts(server: &Address, link: &mut Link, limit: Millis) -> Result<ServerFacts, StepError> {
     let doing = "looking at replication";
     look::facts_and_place(link, limit).await.map_err(StepError::at(server, doing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_has_just_finished_is_not_taken_for_one_that_had_nothing_to_do() {
+        let mut quiet = Quiet::default();
+        let (place, later) = (BinlogPosition::new("b.1", 375), BinlogPosition::new("b.1", 676));
+        let mut now = Instant::now();
+        let mut look = |place: &BinlogPosition, idle, after| {
+            now += Duration::from_millis(after);
+            quiet.saw(Some(place), idle, now)
+        };
+        // At work, and seen again only after more than a second.
+        assert!(!look(&place, false, 0) && !look(&place, true, 3000) && !look(&place, true, 3000));
+        // What it did is written down now: everything begins anew.
+        assert!(!look(&later, true, 1));
+        for _ in 0..4 {
+            assert!(!look(&later, true, 200));
+        }
+        assert!(look(&later, true, 200));
+    }
 }

@@ -67,6 +67,11 @@ impl Course {
         }
     }
 
+    /// Without GTID: the course of a server of which it is known that it goes on at this place.
+    pub(crate) fn at(place: BinlogPosition) -> Self {
+        Self { onward: Onward::Back(place), ..Self::default() }
+    }
+
     /// The course of a server that comes back after an operation has ended.
     ///
     /// `channel` is what it was before it was pointed to saved events, if it was.

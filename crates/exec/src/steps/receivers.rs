@@ -125,7 +125,12 @@ pub(crate) async fn start_receivers(
     first
 }
 
-async fn start(cluster: &Cluster, server: &Address, limit: Millis) -> Result<(), StepError> {
+/// Starts the receiver of one.
+pub(crate) async fn start(
+    cluster: &Cluster,
+    server: &Address,
+    limit: Millis,
+) -> Result<(), StepError> {
     let at = |e| StepError::at(server, "starting the receiver again")(e);
     let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at)?;
     let sql = link.dialect().start(Threads::Receiver, &cluster.policy.channel);

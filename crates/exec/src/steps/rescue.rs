@@ -31,6 +31,9 @@ pub(crate) async fn read_the_disk(
     let seen = cluster.eyes.remembered();
     let server = seen.server(old)?;
     let unreadable = |reason: String, passing| BinlogsOnDisk::Unreadable { reason, passing };
+    if shared.is_powered_off(old) {
+        return Some(unreadable("shutdown_script has powered off its host".to_owned(), false));
+    }
     let Some(host) = cluster.hosts.of(old) else {
         // A manager that has just been started has not reached every host yet.
         let expected = matches!(

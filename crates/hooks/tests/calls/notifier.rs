@@ -63,6 +63,13 @@ async fn one_that_hangs_holds_up_neither_the_others_nor_the_caller() {
     }
     let status = &handle.status()[0];
     assert_eq!((status.waiting, status.dropped), (3, 2));
+    // What the receiver has read is delivered when its answer is back.
+    let answered = async {
+        while handle.status()[1].delivered < 5 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(AMPLE, answered).await.unwrap();
     let ended = notifier.stop(Duration::from_millis(50)).await;
     assert_eq!(ended, [counted(0, 0, 5), counted(5, 0, 0)]);
 }

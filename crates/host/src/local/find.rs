@@ -64,6 +64,9 @@ enum Port {
 /// Files of a data directory that a running server keeps locked: InnoDB's first, Aria's second.
 const LOCKED_FILES: &[&str] = &["ibdata1", "aria_log_control"];
 
+/// Pause before it is looked again whether a port is held by a process that is not seen.
+const UNSEEN_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
+
 impl Wanted {
     /// The server's process, if it runs on this machine.
     pub(crate) fn find(&self) -> Result<Option<Found>, HostError> {
@@ -99,7 +102,11 @@ impl Wanted {
         if let Some((pid, difference)) = contradicted {
             return Err(HostError::NotTheServer { server: self.address(), pid, difference });
         }
-        self.refuse_other_program(&pids)
+        let none = self.refuse_other_program(&pids)?;
+        match self.unseen() {
+            Some(what) => Err(HostError::Unseen { server: self.address(), what }),
+            None => Ok(none),
+        }
     }
 
     /// Whether a process is a server on the directory (or, where that is not known, the port)
@@ -197,7 +204,14 @@ impl Wanted {
     fn holds_directory(&self, pid: u32) -> Option<bool> {
         let works_in = proc::directory(pid).ok();
         if let (Some(works_in), Some(known)) = (works_in, self.directory) {
-            return Some(works_in == known);
+            if works_in == known {
+                return Some(true);
+            }
+            // A new volume may be mounted where the old one was, or a copy moved there. In a
+            // container the same path is another server's.
+            if !proc::in_our_namespace(pid, "mnt").unwrap_or(false) {
+                return Some(false);
+            }
         }
         let data_dir = self.server.data_dir.as_deref()?;
         let expected = DirectoryId::of(&proc::seen_by(pid, data_dir)).ok();
@@ -250,6 +264,47 @@ impl Wanted {
             }),
             _ => Ok(None),
         }
+    }
+
+    /// By what it is known that the server runs here although no process is it: one in a process
+    /// namespace that we do not see (a container beside ours). Not finding it proves nothing then.
+    fn unseen(&self) -> Option<String> {
+        let reachable = self.reachable(std::process::id(), &[]);
+        if reachable.is_empty() {
+            return None;
+        }
+        let files = LOCKED_FILES.iter().filter_map(|file| {
+            let path = self.server.data_dir.as_ref()?.join(file);
+            let locked = proc::is_locked_by_unseen(&path).ok()?;
+            Some((path, locked))
+        });
+        let mut files = files.peekable();
+        // Where these may be read, they tell it for certain, also of a server that only begins.
+        if files.peek().is_some() {
+            let (path, _) = files.find(|(_, locked)| *locked)?;
+            return Some(format!("{} is locked", path.display()));
+        }
+        // Processes come and go while they are looked at: what is not so again was not so.
+        for _ in 0..3 {
+            if !self.port_is_held_unseen(&reachable) {
+                return None;
+            }
+            std::thread::sleep(UNSEEN_AGAIN);
+        }
+        Some(format!("something listens on port {}", self.server.address.port()))
+    }
+
+    /// Whether none of the processes that we see holds the port, and all may be looked at.
+    fn port_is_held_unseen(&self, reachable: &[IpAddr]) -> bool {
+        let port = self.server.address.port();
+        let listeners = proc::listeners(None).unwrap_or_default();
+        let Some(held) = listeners.iter().find(|it| it.answers(port, reachable)) else {
+            return false;
+        };
+        proc::pids().unwrap_or_default().into_iter().all(|pid| match proc::sockets(pid) {
+            Ok(open) => !open.contains(&held.inode),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        })
     }
 
     pub(crate) fn address(&self) -> primacy_types::Address {

@@ -34,6 +34,11 @@ impl KeepDown {
     pub(crate) fn new(masked: Option<String>) -> Self {
         Self { guard: None, masked, masking: None }
     }
+
+    /// What keeps the server down now, if we do.
+    pub(crate) fn holds(&self) -> Option<String> {
+        self.guard.as_ref().map(|_| "this process".to_owned())
+    }
 }
 
 impl LocalHost {
@@ -99,7 +104,10 @@ impl LocalHost {
             tracing::debug!(%error, "masking the unit was not seen to its end");
         }
         let (Some(systemd), Some(unit)) = (&self.systemd, masked) else { return Ok(()) };
-        if let Err(reason) = systemd.unmask(&unit, SYSTEMCTL_LIMIT).await {
+        // Whoever may not mask may not unmask either: where nothing was masked nothing is left to do.
+        if let Err(reason) = systemd.unmask(&unit, SYSTEMCTL_LIMIT).await
+            && systemd.is_masked(&unit)
+        {
             return Err(HostError::StillMasked {
                 server: self.server.address.clone(),
                 unit,
@@ -153,7 +161,7 @@ impl LocalHost {
         self.clean(last.as_deref()).await
     }
 
-    fn not_permitted(
+    pub(super) fn not_permitted(
         &self,
         server: &Server,
         what: &'static str,

@@ -219,6 +219,15 @@ pub(crate) fn has_locked(pid: u32, file: &Path) -> io::Result<bool> {
     }))
 }
 
+/// Whether a process that we do not see holds a lock on a file: fcntl(2), `F_GETLK` sees locks of all
+/// process namespaces, and gives 0 for the number of a process of another one.
+pub(crate) fn is_locked_by_unseen(file: &Path) -> io::Result<bool> {
+    let file = fs::File::open(file)?;
+    let wanted = rustix::process::Flock::from(rustix::process::FlockType::WriteLock);
+    let held = rustix::process::fcntl_getlk(&file, &wanted)?;
+    Ok(held.is_some_and(|lock| lock.pid.is_none()))
+}
+
 /// Whether two processes share a namespace (`net`, `uts`); an error if we may not look.
 pub(crate) fn in_our_namespace(pid: u32, kind: &str) -> io::Result<bool> {
     let theirs = fs::read_link(of(pid, &format!("ns/{kind}")))?;

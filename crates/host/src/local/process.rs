@@ -91,6 +91,14 @@ impl Process {
         }
     }
 
+    /// SIGTERM, at which a server shuts down; a process that is gone already has.
+    pub(crate) fn terminate(&self) -> io::Result<()> {
+        match pidfd_send_signal(&self.descriptor, Signal::TERM) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Resolves when it has exited with all its threads.
     pub(crate) async fn gone(&self) {
         let watch = self.descriptor.try_clone().and_then(watch);

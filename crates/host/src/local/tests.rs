@@ -16,7 +16,7 @@ use super::unit::Systemd;
 use super::*;
 use primacy_types::FenceRung;
 
-use crate::{Fence, Guarantee, HostFence};
+use crate::{Fence, Guarantee, HostFence, StartProgram};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const PORT: &str = "STAND_IN_PORT";
@@ -220,6 +220,27 @@ async fn a_server_in_another_directory_or_of_another_host_name_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_whose_data_directory_was_replaced_is_found_again() {
+    let mut place = Place::new();
+    let pid = place.start("mariadbd");
+    let host = place.host().await;
+    signal(pid, Signal::KILL);
+    timeout(LIMIT, host.exited()).await.unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    std::fs::rename(place.folder.path(), beside.path().join("old")).unwrap();
+    std::fs::create_dir(place.folder.path()).unwrap();
+    let pid = place.start("mariadbd");
+    assert_eq!(host.process(LIMIT).await.unwrap(), ProcessState::Running { pid });
+    // And kept down, whoever starts it.
+    host.kill_and_keep_down(LIMIT).await.unwrap();
+    let mut again = place.command(&place.link("mariadbd"));
+    let arguments = ["--exact", "local::tests::stand_in", "--nocapture"];
+    let mut last = again.args(arguments).spawn().unwrap();
+    assert!(!last.wait().unwrap().success());
+    host.release().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_on_another_port_is_not_taken_for_one_that_starts() {
     let mut place = Place::new();
     place.start("mariadbd");
@@ -327,26 +348,163 @@ async fn files_are_read_in_ranges_below_the_data_directory() {
     assert!(missing.to_string().contains("binlog.000009"), "{missing}");
 }
 
+/// A `systemctl` that says what it was called with, and does this; masks are links in `masks`.
+fn systemctl(place: &Place, does: &str) -> Systemd {
+    let folder = place.folder.path();
+    let (program, masks) = (folder.join("systemctl"), folder.join("masks"));
+    let text = format!("#!/bin/sh\ncd '{}'\necho \"$@\" >> said\n{does}\n", folder.display());
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir_all(&masks).unwrap();
+    Systemd::with(program, masks)
+}
+
+/// Masks and unmasks, as root may.
+const MASKS: &str =
+    "case $1 in mask) ln -sf /dev/null \"masks/$3\";; unmask) rm -f \"masks/$3\";; esac";
+
+/// What polkit has it say to others.
+const REFUSES: &str = "echo Access denied >&2; exit 1";
+
 #[tokio::test]
 async fn the_unit_is_masked_while_down_and_unmasked_after() {
     let mut place = Place::new();
     place.start("mariadbd");
-    let said = place.folder.path().join("said");
-    let program = place.folder.path().join("systemctl");
-    fs::write(&program, format!("#!/bin/sh\necho \"$@\" >> {}\n", said.display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
     let mut server = place.server();
     server.unit = Some("mariadb.service".to_owned());
-    let host = LocalHost::new(&server, LIMIT, Some(Systemd::with(program.clone()))).await.unwrap();
+    let systemd = systemctl(&place, MASKS);
+    let host = LocalHost::new(&server, LIMIT, Some(systemd.clone())).await.unwrap();
 
     let killed = host.kill_and_keep_down(LIMIT).await.unwrap();
     assert_eq!(killed.unit.unwrap().unit, "mariadb.service");
     host.release().await.unwrap();
-    let lines = fs::read_to_string(&said).unwrap();
+    let lines = fs::read_to_string(place.folder.path().join("said")).unwrap();
     assert_eq!(lines, "mask --runtime mariadb.service\nunmask --runtime mariadb.service\n");
+    assert!(!systemd.is_masked("mariadb.service"));
 
     host.kill_and_keep_down(LIMIT).await.unwrap();
-    fs::write(&program, "#!/bin/sh\necho no bus >&2; exit 1\n").unwrap();
+    let masked = async {
+        while !systemd.is_masked("mariadb.service") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, masked).await.unwrap();
+    systemctl(&place, REFUSES);
     let refused = host.release().await.unwrap_err().to_string();
-    assert!(refused.contains("no bus") && refused.contains("systemctl unmask --runtime"));
+    assert!(refused.contains("Access denied") && refused.contains("systemctl unmask --runtime"));
+    assert!(!host.keeps_down(), "whoever wants it down all the same has to say so again");
+}
+
+/// An agent that is not root: the guard alone has kept it down.
+#[tokio::test]
+async fn a_unit_that_could_not_be_masked_needs_no_unmasking() {
+    let mut place = Place::new();
+    place.start("mariadbd");
+    let mut server = place.server();
+    server.unit = Some("mariadb.service".to_owned());
+    let systemd = systemctl(&place, REFUSES);
+    let host = LocalHost::new(&server, LIMIT, Some(systemd.clone())).await.unwrap();
+    host.kill_and_keep_down(LIMIT).await.unwrap();
+    assert!(host.keeps_down());
+    host.release().await.unwrap();
+    assert!(!host.keeps_down());
+    // Nor by one that does not know who has kept it down.
+    let next = LocalHost::new(&server, LIMIT, Some(systemd)).await.unwrap();
+    next.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_is_shut_down_and_started_by_its_program() {
+    let mut place = Place::new();
+    let first = place.start("mariadbd");
+    let mut server = place.server();
+    let none = LocalHost::find(&server, LIMIT).await.unwrap().unwrap();
+    let line = format!(
+        "cd '{}' && {PORT}={} exec ./mariadbd --exact local::tests::stand_in --nocapture",
+        place.folder.path().display(),
+        place.port
+    );
+    let output = place.folder.path().join("output");
+    let words = ["/bin/sh", "-c", &line].map(str::to_owned).to_vec();
+    server.start = Some(StartProgram { words, output: Some(output.clone()) });
+    let host = LocalHost::find(&server, LIMIT).await.unwrap().unwrap();
+    // It runs: nothing is started.
+    assert_eq!(host.start(LIMIT).await.unwrap(), ProcessState::Running { pid: first });
+    assert!(matches!(host.stop(LIMIT).await.unwrap(), ProcessState::Exited { .. }));
+    assert!(!place.is_served());
+    assert!(matches!(host.stop(LIMIT).await.unwrap(), ProcessState::Exited { .. }));
+    let unknown = none.start(LIMIT).await.unwrap_err();
+    assert!(unknown.to_string().contains("[[agent.server]]"), "{unknown}");
+
+    let started = host.start(LIMIT).await.unwrap();
+    assert!(matches!(started, ProcessState::Running { pid } if pid != first), "{started:?}");
+    place.wait_until_served();
+    assert_eq!(host.start(LIMIT).await.unwrap(), started);
+    let said = fs::read_to_string(output).unwrap();
+    assert!(said.contains("running 1 test"), "{said}");
+
+    // A fence is not undone by a start.
+    host.kill_and_keep_down(LIMIT).await.unwrap();
+    let refused = host.start(LIMIT).await.unwrap_err();
+    assert!(matches!(refused, HostError::KeptDown { .. }), "{refused}");
+    host.release().await.unwrap();
+    host.start(LIMIT).await.unwrap();
+    place.wait_until_served();
+
+    // Another directory stands under its name while it is down.
+    host.stop(LIMIT).await.unwrap();
+    let (folder, aside) = (place.folder.path(), place.folder.path().with_extension("before"));
+    fs::rename(folder, &aside).unwrap();
+    fs::create_dir(folder).unwrap();
+    place.link("mariadbd");
+    host.start(LIMIT).await.unwrap();
+    place.wait_until_served();
+    host.stop(LIMIT).await.unwrap();
+    fs::remove_dir_all(aside).unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_fails_is_named_with_its_end() {
+    let place = Place::new();
+    let mut server = place.server();
+    let words = ["/bin/sh", "-c", "exit 3"].map(str::to_owned).to_vec();
+    server.start = Some(StartProgram { words, output: None });
+    let host = LocalHost::expected(&server, LIMIT).await.unwrap();
+    let failed = host.start(LIMIT).await.unwrap_err().to_string();
+    assert!(failed.contains("/bin/sh -c exit 3") && failed.contains("exit status: 3"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_unit_is_stopped_and_started_by_systemd() {
+    let mut place = Place::new();
+    let pid = place.start("mariadbd");
+    let folder = place.folder.path().display().to_string();
+    let program = place.folder.path().join("systemctl");
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> '{folder}/said'\ncd '{folder}'\ncase $1 in\n\
+         stop) kill $(cat pid);;\nstart) {PORT}={} setsid ./mariadbd --exact \
+         local::tests::stand_in --nocapture >/dev/null 2>&1 &\necho $! >pid;;\n\
+         show) echo active;;\nesac\n",
+        place.port
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(place.folder.path().join("pid"), pid.to_string()).unwrap();
+    let mut server = place.server();
+    server.unit = Some("mariadb.service".to_owned());
+    let systemd = Systemd::with(program.clone(), PathBuf::from(&folder));
+    let host = LocalHost::new(&server, LIMIT, Some(systemd)).await.unwrap();
+    host.look(LIMIT).await.unwrap();
+    assert!(matches!(host.stop(LIMIT).await.unwrap(), ProcessState::Exited { .. }));
+    host.start(LIMIT).await.unwrap();
+    place.wait_until_served();
+    let said = fs::read_to_string(place.folder.path().join("said")).unwrap();
+    let stop = "stop --no-block --no-ask-password mariadb.service\n";
+    assert!(said.starts_with(&format!("{stop}start --no-block")), "{said}");
+
+    // Where systemctl may not be asked, the process is.
+    fs::write(&program, "#!/bin/sh\necho no rights >&2; exit 1\n").unwrap();
+    assert!(matches!(host.stop(LIMIT).await.unwrap(), ProcessState::Exited { .. }));
+    let failed = host.start(LIMIT).await.unwrap_err().to_string();
+    assert!(failed.contains("mariadb.service") && failed.contains("no rights"), "{failed}");
 }

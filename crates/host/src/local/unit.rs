@@ -1,6 +1,7 @@
 //! The systemd unit that starts a server: masked until the next boot while the server is to stay
 //! down, so that systemd does not run into the guard again and again.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,18 +21,20 @@ const WRAPPERS: &[&str] = &["mysqld_safe", "mariadbd-safe"];
 #[derive(Clone, Debug)]
 pub(crate) struct Systemd {
     program: PathBuf,
+    /// Where units are masked until the next boot.
+    masks: PathBuf,
 }
 
 impl Systemd {
     /// `None` where the machine is not run by systemd.
     pub(crate) fn of_this_machine() -> Option<Self> {
         let program = PLACES.iter().map(PathBuf::from).find(|path| path.exists())?;
-        Path::new(BOOTED).is_dir().then_some(Self { program })
+        Path::new(BOOTED).is_dir().then_some(Self { program, masks: PathBuf::from(BOOTED) })
     }
 
     #[cfg(test)]
-    pub(crate) fn with(program: PathBuf) -> Self {
-        Self { program }
+    pub(crate) fn with(program: PathBuf, masks: PathBuf) -> Self {
+        Self { program, masks }
     }
 
     /// The unit that starts this server: its main process is the server, or the server's wrapper.
@@ -57,6 +60,32 @@ impl Systemd {
     /// Lets systemd start the unit again; starts nothing.
     pub(crate) async fn unmask(&self, unit: &str, limit: Duration) -> Result<(), String> {
         self.run(&["unmask", "--runtime", unit], limit).await.map(drop)
+    }
+
+    /// Whether it is masked until the next boot: systemd says so by a link (systemctl(1), mask), which
+    /// everybody may see. What cannot be told counts as masked.
+    pub(crate) fn is_masked(&self, unit: &str) -> bool {
+        match std::fs::read_link(self.masks.join(unit)) {
+            Ok(target) => target == Path::new("/dev/null"),
+            // A file that is no link is a unit of its own.
+            Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput),
+        }
+    }
+
+    /// Has systemd start the unit; does not wait for it.
+    pub(crate) async fn start(&self, unit: &str, limit: Duration) -> Result<(), String> {
+        self.run(&["start", "--no-block", "--no-ask-password", unit], limit).await.map(drop)
+    }
+
+    /// Has systemd stop the unit; does not wait for it.
+    pub(crate) async fn stop(&self, unit: &str, limit: Duration) -> Result<(), String> {
+        self.run(&["stop", "--no-block", "--no-ask-password", unit], limit).await.map(drop)
+    }
+
+    /// What systemd calls its state: `active`, `activating`, `failed`, ...
+    pub(crate) async fn state(&self, unit: &str, limit: Duration) -> Result<String, String> {
+        let said = self.run(&["show", "--property=ActiveState", "--value", unit], limit).await?;
+        Ok(said.trim().to_owned())
     }
 
     async fn run(&self, arguments: &[&str], limit: Duration) -> Result<String, String> {

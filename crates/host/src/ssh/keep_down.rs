@@ -38,6 +38,12 @@ pub(super) struct KeepDown {
     by: Option<By>,
 }
 
+impl KeepDown {
+    pub(super) fn holds(&self) -> bool {
+        !self.guards.is_empty()
+    }
+}
+
 /// By whose rights something is done on the far side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
@@ -48,7 +54,7 @@ pub(super) enum By {
 }
 
 impl By {
-    fn word(self) -> &'static OsStr {
+    pub(super) fn word(self) -> &'static OsStr {
         OsStr::new(match self {
             Self::Login => "login",
             Self::Sudo => "sudo",
@@ -149,7 +155,7 @@ impl SshHost {
     }
 
     /// The number of its data directory: the same for every manager.
-    fn number(&self) -> String {
+    pub(super) fn number(&self) -> String {
         let path = self.server.data_dir.as_deref().map(|path| self.path(path)).unwrap_or_default();
         // FNV-1a.
         let hash = path.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

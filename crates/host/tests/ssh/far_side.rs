@@ -1,5 +1,6 @@
 //! A far side of our own: sshd, its keys, and the configuration with which a client reaches it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -185,10 +186,19 @@ impl FarSide {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        for pid in self.processes() {
-            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
-            // One of them may just have ended.
-            let _ = kill_process(pid, signal);
+        let mut told = BTreeSet::new();
+        loop {
+            let new: Vec<_> =
+                self.processes().into_iter().filter(|pid| told.insert(*pid)).collect();
+            for pid in &new {
+                let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw).unwrap();
+                // One of them may just have ended.
+                let _ = kill_process(pid, signal);
+            }
+            // One may have begun another while they were listed.
+            if new.is_empty() {
+                return;
+            }
         }
     }
 }

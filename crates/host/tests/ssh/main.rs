@@ -11,4 +11,5 @@ mod far_side;
 mod fencing;
 mod process;
 mod reading;
+mod starting;
 mod transfers;

@@ -4,12 +4,12 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use primacy_exec::{Eyes, Hosts, identity};
+use primacy_exec::{Eyes, Hosts};
 use primacy_host::{Ability, HostAccess, HostError, SshHost};
 use primacy_types::{Address, FenceRung, FileAccess, ProcessState, SshSettings};
 use tokio::time::Instant;
 
-use super::{FIRST, file_access};
+use super::{FIRST, file_access, known_as};
 use crate::observatory::Observatory;
 
 /// Limit of looking at what may be done.
@@ -169,7 +169,7 @@ async fn connect(
             s.live_facts().or_else(|| s.facts.as_ref().filter(|_| silent))
         });
         if let Some(facts) = known {
-            return match SshHost::new(&identity(server, facts), settings) {
+            return match SshHost::new(&known_as(server, facts, &seen), settings) {
                 Ok(host) => Some(host),
                 Err(error) => {
                     tracing::warn!(%server, %error, "its host cannot be reached over ssh");

@@ -1,6 +1,6 @@
 //! Servers that do not answer, and links that lead out of the cluster or nowhere.
 
-use primacy_types::{Contact, ContactFailure, Positioning};
+use primacy_types::{AbsenceState, Contact, ContactFailure, Positioning};
 
 use super::view::{Hit, View};
 use super::words::{Threads, Words, quote};
@@ -76,6 +76,24 @@ pub(super) fn not_a_replica(view: &View<'_>) -> Vec<Hit> {
         }
     }
     hits
+}
+
+pub(super) fn left_behind(view: &View<'_>) -> Vec<Hit> {
+    let waiting = view.snapshot().absent.iter().filter(|(_, absence)| absence.needs_a_person());
+    waiting
+        .map(|(server, absence)| {
+            let mend = match &absence.state {
+                AbsenceState::Quarantined { .. } => format!(
+                    "look at what was saved; then `primacy rejoin {server} --on-errant rewind` \
+                     undoes it where that is provable, and `primacy rebuild {server}` replaces its \
+                     data by a copy"
+                ),
+                AbsenceState::Unable { .. } => format!("`primacy rebuild {server}`"),
+                _ => format!("`primacy rejoin {server}`"),
+            };
+            Hit::on(server, format!("{server} {}", absence.state), mend)
+        })
+        .collect()
 }
 
 pub(super) fn unknown_source(view: &View<'_>) -> Vec<Hit> {

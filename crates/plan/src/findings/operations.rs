@@ -3,7 +3,7 @@
 use primacy_types::{HostAccessKind, RefuseOrProceed};
 
 use super::view::{Hit, View};
-use crate::Refusal;
+use crate::{Refusal, WriteCause, write_cause, writes};
 
 /// The primary that cannot be fenced, if the policy for that is this one.
 fn unfenced(view: &View<'_>, policy: RefuseOrProceed, sentence: &str, mend: &str) -> Vec<Hit> {
@@ -110,6 +110,37 @@ pub(super) fn automatic_failover_off(view: &View<'_>) -> Vec<Hit> {
     vec![Hit::cluster(
         "a dead primary is not replaced by itself (automatic_failover = false)",
         "automatic_failover = true in `policy`; until then `primacy failover` does it",
+    )]
+}
+
+pub(super) fn write_probe_off(view: &View<'_>) -> Vec<Hit> {
+    if view.policy().write_probe.is_some() {
+        return Vec::new();
+    }
+    vec![Hit::cluster(
+        "a primary that answers and cannot commit, because its disk is full, is not noticed \
+         (write_probe = \"off\")",
+        "write_probe = \"10s\" in `policy`, or another time that no commit of yours needs",
+    )]
+}
+
+pub(super) fn writes_held_up(view: &View<'_>) -> Vec<Hit> {
+    let Some(primary) = view.primary() else { return Vec::new() };
+    let Some(trouble) = view.snapshot().server(primary).and_then(|s| s.writes.as_ref()) else {
+        return Vec::new();
+    };
+    let mend = match write_cause(&trouble.word) {
+        WriteCause::Storage | WriteCause::Hang => "free space on its disk, or look at its storage",
+        WriteCause::Lock => "see who holds the lock: SHOW PROCESSLIST on the primary",
+        WriteCause::Acknowledgement => "let replicas that acknowledge receive again",
+        WriteCause::ReadOnly => "see `primacy explain`",
+        WriteCause::Privilege => "`primacy grants` says what the manager's account needs",
+        WriteCause::Other => "mend what the server complains of, or set write_probe = \"off\"",
+    };
+    vec![Hit::on(
+        primary,
+        format!("the primary {primary} does not commit: {}", writes::said(&trouble.word)),
+        mend,
     )]
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use primacy_types::{
-    ContactFailure, Epoch, FenceRung, GtidMode, HostAccessKind, Millis, Moment, Positioning,
-    Promotion, ReceiverState, RefuseOrProceed, RegisteredReplica, ReplicationError, Repository,
-    SemiSyncPolicy, ServerPolicy, ServerVersion, TransactionSet, UnsafeTables, WithoutAcker,
+    Absence, AbsenceState, ContactFailure, Epoch, FenceRung, GtidMode, HostAccessKind, Millis,
+    Moment, Positioning, Promotion, ReceiverState, RefuseOrProceed, RegisteredReplica,
+    ReplicationError, Repository, SemiSyncPolicy, ServerPolicy, ServerVersion, TransactionSet,
+    UnsafeTables, WallClock, WithoutAcker, WriteTrouble, WriteWord,
 };
 
 use crate::testing::{World, addr, cluster, pos};
@@ -123,6 +124,11 @@ pub(super) fn triggers(code: &str) -> Option<World> {
         }
         "connections-nearly-exhausted" => w.facts("a").connections = 95,
         "not-a-replica" => w.facts("c").channels.clear(),
+        "left-behind" => {
+            let state = AbsenceState::Unable { why: "its history ends elsewhere".to_owned() };
+            let absence = Absence { since: WallClock(1), state };
+            w.snapshot.absent.insert(addr("c"), absence);
+        }
         "unknown-source" => {
             w.channel("c").source = addr("elsewhere");
             w.channel("c").source_server_id = 99;
@@ -232,6 +238,15 @@ pub(super) fn triggers(code: &str) -> Option<World> {
         "paused" => w.snapshot.paused = true,
         "failover-blocked" => w.snapshot.last_failover = Some(Moment(90_000)),
         "automatic-failover-off" => w.snapshot.policy.automatic_failover = false,
+        "write-probe-off" => w.snapshot.policy.write_probe = None,
+        "writes-held-up" => {
+            let message = "Lock wait timeout exceeded".to_owned();
+            w.server("a").writes = Some(WriteTrouble {
+                since: Moment(90_000),
+                at: Moment(100_000),
+                word: WriteWord::Refused { code: 1205, message },
+            });
+        }
         "failover-held" => {
             world = world.received("c", "0-1-150", "0-1-150");
             world.facts("c").log_replica_updates = false;

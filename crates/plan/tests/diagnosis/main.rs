@@ -5,6 +5,7 @@
 mod alive;
 mod dead;
 mod people;
+mod writes;
 
 use primacy_plan::testing::{NOW, World, cluster};
 use primacy_plan::{Decision, Diagnosis, decide, diagnose};
@@ -101,6 +102,12 @@ fn people_and_supervisors_may_restart_a_primary() {
 #[test]
 fn two_writers_are_ended_and_brakes_hold() {
     check(people::two_writers_and_brakes());
+}
+
+#[test]
+fn a_primary_that_can_commit_nothing_is_replaced_and_one_that_is_held_up_is_not() {
+    check(writes::replaced());
+    check(writes::held_up());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use primacy_plan::testing::pos;
-use primacy_types::RefuseOrProceed;
+use primacy_types::{BinlogsOnDisk, FenceRung, RefuseOrProceed};
 
 fn after_seal(world: &World) -> Plan {
     let snapshot = &world.snapshot;
@@ -86,4 +86,41 @@ fn what_only_a_broken_replica_holds_does_not_refuse_the_fence_of_a_readable_prim
         Some(primacy_types::ReplicationError { code: 1062, message: "duplicate".into() });
     assert!(ask(&world, &FailoverRequest::default()).is_err());
     assert!(ask(&world.readable("a"), &FailoverRequest::default()).is_ok());
+}
+
+#[test]
+fn a_script_is_the_last_rung_and_the_plan_says_what_it_may_cost() {
+    let mut world = killed().readable("a");
+    world.server("a").fences = vec![FenceRung::Ssh, FenceRung::Lease, FenceRung::Script];
+    let first = plan(&world);
+    assert!(says(&first, "a:3306 is fenced (ssh)"), "{:?}", first.notes);
+    assert!(says(&first, "(if that fails: lease, shutdown_script)"), "{:?}", first.notes);
+    world.server("a").fences = vec![FenceRung::Script];
+    let last = plan(&world);
+    assert!(steps(&last).starts_with("fence a:3306 (shutdown_script): "), "{}", steps(&last));
+    assert!(says(&last, "if shutdown_script powers off the host of a:3306"), "{:?}", last.notes);
+}
+
+#[test]
+fn a_host_that_was_powered_off_is_not_looked_at_and_the_loss_is_named() {
+    let mut world = killed().readable("a");
+    world.facts("a").executed = pos("0-1-130");
+    world.server("a").fences = vec![FenceRung::Script];
+    world.server("a").on_disk = Some(BinlogsOnDisk::Unreadable {
+        reason: "shutdown_script has powered off its host".into(),
+        passing: false,
+    });
+    let plan = after_seal(&world);
+    assert!(!steps(&plan).contains("binary logs of a:3306"), "{}", steps(&plan));
+    assert!(says(&plan, "POSSIBLE LOSS"), "{:?}", plan.notes);
+    assert!(says(&plan, "shutdown_script has powered off its host"), "{:?}", plan.notes);
+    world.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Refuse);
+    let refused = plan_failover(
+        &world.snapshot,
+        &diagnose(&world.snapshot),
+        &FailoverRequest::default(),
+        Stage::AfterSeal,
+    );
+    let refused = refused.expect_err("acknowledged rows may be lost");
+    assert!(refused.reasons.iter().any(|r| r.why.contains("has powered off its host")));
 }

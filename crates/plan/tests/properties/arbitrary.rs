@@ -9,7 +9,7 @@ use primacy_types::{
     Address, BinlogPosition, BinlogsOnDisk, ChannelStatus, Contact, ContactFailure, Epoch,
     FenceRung, FileAccess, GtidMode, Millis, Moment, OnCleanShutdown, Positioning, ProcessState,
     Promotion, ReceiverState, RefuseOrProceed, ReplicationError, SemiSyncPolicy, ServerVersion,
-    TransactionSet, WithoutAcker,
+    TransactionSet, WithoutAcker, WriteTrouble, WriteWord,
 };
 use proptest::prelude::*;
 
@@ -116,6 +116,7 @@ fn world(tape: &mut Tape) -> World {
         by_place(tape, &mut world);
     }
     files(tape, &mut world, mysql);
+    writes(tape, &mut world);
     world
 }
 
@@ -132,6 +133,17 @@ fn by_place(tape: &mut Tape, world: &mut World) {
             channel.applied = Some(place(a.min(b)));
             channel.read = Some(place(a.max(b)));
         }
+    }
+}
+
+/// Servers that do not commit what the manager writes.
+fn writes(tape: &mut Tape, world: &mut World) {
+    for server in world.snapshot.servers.values_mut() {
+        let hangs = WriteWord::Waits { state: "Commit".to_owned(), others: BTreeSet::new() };
+        let locked = WriteWord::Refused { code: 1205, message: "Lock wait timeout".to_owned() };
+        let word = tape.mostly(6, None, &[Some(hangs), Some(locked)]);
+        let (since, at) = (tape.ago(&[11_000, 4000]), tape.ago(&[0, 4000]));
+        server.writes = word.map(|word| WriteTrouble { since, at, word });
     }
 }
 
@@ -345,7 +357,13 @@ fn trouble(tape: &mut Tape, world: &mut World) {
         Some(ProcessState::Running { pid: 7 }),
     ]);
     if !tape.one_in(3) {
-        a.fences = vec![FenceRung::Local];
+        a.fences = tape.of(&[
+            vec![FenceRung::Local],
+            vec![FenceRung::Agent, FenceRung::Lease],
+            vec![FenceRung::Ssh, FenceRung::Script],
+            vec![FenceRung::Lease, FenceRung::Script],
+            vec![FenceRung::Script],
+        ]);
     }
 }
 

@@ -108,6 +108,12 @@ fn of_a_failover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)>
     mutants.push(("the fence is left out".to_owned(), without(plan, 0)));
     mutants.push(("the fence comes last".to_owned(), moved(plan, 0, plan.steps.len() - 1)));
     mutants.push(("opened before it is drained".to_owned(), moved(plan, open, drain)));
+    let rungs = snapshot.server(&plan.old).map(|s| s.fences.clone()).unwrap_or_default();
+    if let [_, .., last] = rungs.as_slice() {
+        let mut mutant = plan.clone();
+        mutant.steps[0].step = Step::Fence { server: plan.old.clone(), rung: Some(*last) };
+        mutants.push((format!("{last} before the rungs above it"), mutant));
+    }
     mutants.push(("the winner is not drained".to_owned(), without(plan, drain)));
     let unapplied =
         |server: &Address| snapshot.live(server).is_some_and(|f| !f.executed.covers(&f.holds("")));
@@ -137,6 +143,8 @@ fn of_a_failover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)>
                             .covers(&until)
                     })
                     && at(plan, "level") == Some(i + 1)
+                    // What was rescued before may hold all of it already.
+                    && at(plan, "rescue").is_none_or(|rescue| rescue > i)
                 {
                     mutants.push((format!("donor {server} is not drained"), without(plan, i)));
                 }

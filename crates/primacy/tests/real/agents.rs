@@ -6,19 +6,19 @@ use std::time::Duration;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Agents, Cluster, Manager, Net, Writer, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_mariadb_first, on_mysql_first};
 
 /// The manager's host.
-const MANAGER: usize = 3;
+pub(crate) const MANAGER: usize = 3;
 
 /// Longer than any lease.
 const SEVERAL_LEASES: Duration = Duration::from_secs(8);
 
 /// The virtual address of tests.
-const VIP: &str = "10.77.0.100";
+pub(crate) const VIP: &str = "10.77.0.100";
 
 /// Three hosts with agents, and a manager on a fourth.
-async fn three_hosts(server: &str) -> Option<(Net, Cluster, Agents, Manager)> {
+pub(crate) async fn three_hosts(server: &str) -> Option<(Net, Cluster, Agents, Manager)> {
     three_hosts_with(server, |_, _| ()).await
 }
 
@@ -27,12 +27,12 @@ async fn three_hosts_with_vip(server: &str) -> Option<(Net, Cluster, Agents, Man
     three_hosts_with(server, |_, cluster| has_vip(cluster)).await
 }
 
-fn has_vip(cluster: &Cluster) {
+pub(crate) fn has_vip(cluster: &Cluster) {
     let head = format!("[cluster.{}]\n", cluster.name());
     cluster.change_config(&head, &format!("{head}vip = [\"{VIP}\"]\n"));
 }
 
-async fn three_hosts_with(
+pub(crate) async fn three_hosts_with(
     server: &str,
     change: impl FnOnce(&Net, &Cluster),
 ) -> Option<(Net, Cluster, Agents, Manager)> {
@@ -47,7 +47,7 @@ async fn three_hosts_with(
 }
 
 /// Waits until the primary is under a guarded lease.
-async fn in_force(manager: &Manager) {
+pub(crate) async fn in_force(manager: &Manager) {
     eventually(LONG, "the primary is under a lease", async || {
         let seen = manager.explain().await.snapshot;
         let primary = seen.primary.as_ref().and_then(|primary| seen.server(primary));
@@ -242,7 +242,7 @@ fn holders(net: &Net) -> Vec<usize> {
     (0..3).filter(|host| net.has_address(*host, VIP)).collect()
 }
 
-async fn is_held_by(net: &Net, host: usize) {
+pub(crate) async fn is_held_by(net: &Net, host: usize) {
     eventually(LONG, "only the primary's host has the address", async || holders(net) == [host])
         .await;
 }
@@ -281,9 +281,7 @@ async fn a_virtual_address_is_taken_over_from_a_frozen_host(server: &str) {
     eventually(LONG, "the winner's host has the address", async || net.has_address(host, VIP))
         .await;
     agents.thaw("s1");
-    if cluster.is_alive("s1") {
-        cluster.thaw("s1").await;
-    }
+    cluster.thaw_if_alive("s1").await;
     is_held_by(&net, host).await;
 }
 
@@ -301,19 +299,21 @@ async fn a_virtual_address_of_somebody_else_is_left_alone(server: &str) {
     assert_eq!(cluster.writable().await, ["s1"]);
 }
 
-on_each_server!(
+on_mariadb_first!(
     a_server_that_cannot_be_closed_is_killed_when_its_lease_runs_out,
-    without_a_worker_the_guard_kills_the_server_when_its_lease_runs_out,
     a_virtual_address_is_held_by_the_primary_alone,
-    a_virtual_address_is_taken_over_from_a_frozen_host,
     a_virtual_address_of_somebody_else_is_left_alone,
-    a_broken_path_between_manager_and_primary_is_no_outage,
     a_switchover_moves_the_lease,
-    an_agent_that_is_restarted_in_order_is_no_outage,
     a_server_that_is_restarted_stays_closed_until_it_is_told_its_place,
-    a_killed_primary_on_another_host_is_replaced,
     a_frozen_primary_on_another_host_is_killed_and_replaced,
-    a_primary_cut_from_everybody_is_closed_before_another_is_promoted,
     a_manager_that_is_away_is_no_outage,
+);
+on_mysql_first!(
+    without_a_worker_the_guard_kills_the_server_when_its_lease_runs_out,
+    a_virtual_address_is_taken_over_from_a_frozen_host,
+    a_broken_path_between_manager_and_primary_is_no_outage,
+    an_agent_that_is_restarted_in_order_is_no_outage,
+    a_killed_primary_on_another_host_is_replaced,
+    a_primary_cut_from_everybody_is_closed_before_another_is_promoted,
     an_agent_that_crashes_or_hangs_is_no_outage,
 );

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{LONG, PROGRAM, on_each_server, on_server};
+use crate::{LONG, PROGRAM, on_mariadb_first, on_mysql_first, on_server};
 
 /// Writes down what it is told: arguments, variables, the document, and its turn. What stands under
 /// its final name is complete.
@@ -321,12 +321,14 @@ async fn a_resumed_operation_does_not_call_hooks_before_it_again(server: &str) {
     assert_eq!(operations.len(), 1, "it was resumed, not begun again: {operations:?}");
 }
 
-on_each_server!(
+on_mariadb_first!(
     a_failover_calls_hooks_before_and_after_it,
-    a_hook_that_fails_before_a_switchover_refuses_it,
     a_hook_that_hangs_is_ended_and_the_failover_happens,
-    a_hook_may_refuse_a_failover_if_that_is_configured,
     a_webhook_gets_a_signed_document,
+);
+on_mysql_first!(
+    a_hook_that_fails_before_a_switchover_refuses_it,
+    a_hook_may_refuse_a_failover_if_that_is_configured,
 );
 on_server!("mariadb-10.11", hooks_that_run_at_the_end_are_waited_for);
 on_server!("mariadb-10.11", a_command_without_a_manager_calls_hooks_and_waits_for_them);

@@ -5,7 +5,7 @@ use primacy_plan::OperationKind::{Failover, Switchover};
 use primacy_store::Outcome;
 use primacy_testkit::{Cluster, Manager, Writer, cluster, eventually, until};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_first};
 
 /// Steps of a failover in their order, as the journal calls them. Those who acknowledge are attached
 /// when the plan is made again for the last time, so that nobody is left to be repointed.
@@ -266,9 +266,13 @@ async fn an_old_primary_that_came_back_writable_is_closed_before_the_winner_open
 
 on_each_server!(
     what_the_primary_wrote_while_the_manager_was_dead_is_not_lost,
-    a_failover_survives_a_manager_that_dies_at_every_step,
-    a_switchover_survives_a_manager_that_dies_at_every_step,
-    a_rescue_survives_a_manager_that_dies_at_every_step,
-    a_failover_is_finished_by_the_next_manager,
     an_old_primary_that_came_back_writable_is_closed_before_the_winner_opens,
+);
+on_mariadb_first!(
+    a_failover_survives_a_manager_that_dies_at_every_step,
+    a_rescue_survives_a_manager_that_dies_at_every_step,
+);
+on_mysql_first!(
+    a_switchover_survives_a_manager_that_dies_at_every_step,
+    a_failover_is_finished_by_the_next_manager,
 );

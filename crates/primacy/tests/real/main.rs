@@ -4,12 +4,19 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests and their helpers")]
 
+mod agent_account;
 mod agents;
+mod balancers;
 mod binlog_server;
+mod check_hosts;
+mod disk_full;
+mod dump;
 mod election;
 mod errant;
 mod events;
 mod failover;
+mod fenced;
+mod health;
 mod hooks;
 // The places where a manager can be made to die are in such builds only.
 #[cfg(debug_assertions)]
@@ -19,15 +26,30 @@ mod missing;
 mod network;
 mod partial;
 mod places;
+mod readers;
+mod rebuild;
+// As with `journal`.
+#[cfg(debug_assertions)]
+mod rebuild_crashes;
+mod rebuild_safety;
 mod refusals;
+mod rejoin;
+mod relay_logs;
 mod rescue;
+mod restarting;
 mod restraint;
 mod returning;
+mod rewind;
 mod seen;
 mod semi_sync;
+mod shutdown_script;
+mod sidecar;
 mod ssh;
+mod starting;
+mod supervised;
 mod switchover;
 mod tools;
+mod unprivileged;
 
 use std::time::Duration;
 
@@ -37,9 +59,27 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_primacy");
 /// More than any operation takes on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Makes one test for each server out of each of these functions.
-macro_rules! on_each_server {
-    ($($test:ident),+ $(,)?) => { $(
+/// One test function of a module that has `on`; `matrix`: only `cargo xtask test --matrix` runs it.
+macro_rules! case {
+    ($name:ident, $server:literal) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            on($server).await;
+        }
+    };
+    ($name:ident, $server:literal, matrix) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = "`cargo xtask test --matrix` runs it: the short tier has this test on another server"]
+        async fn $name() {
+            on($server).await;
+        }
+    };
+}
+pub(crate) use case;
+
+/// A test on every server; `matrix` keeps one out of the short tier.
+macro_rules! on_servers {
+    ($test:ident, $($mariadb:ident)?, $($mysql:ident)?) => {
         mod $test {
             async fn on(server: &str) {
                 if primacy_testkit::is_provisioned(server) {
@@ -47,31 +87,32 @@ macro_rules! on_each_server {
                 }
             }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn mariadb_10_11() {
-                on("mariadb-10.11").await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn mysql_9_7() {
-                on("mysql-9.7").await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
-            async fn mariadb_10_5() {
-                on("mariadb-10.5").await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
-            async fn mariadb_11_8() {
-                on("mariadb-11.8").await;
-            }
+            crate::case!(mariadb_10_11, "mariadb-10.11" $(, $mariadb)?);
+            crate::case!(mysql_9_7, "mysql-9.7" $(, $mysql)?);
+            crate::case!(mariadb_10_5, "mariadb-10.5", matrix);
+            crate::case!(mariadb_11_8, "mariadb-11.8", matrix);
         }
-    )+ };
+    };
+}
+pub(crate) use on_servers;
+
+/// Makes one test for each server out of each of these functions.
+macro_rules! on_each_server {
+    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, , ); )+ };
 }
 pub(crate) use on_each_server;
+
+/// The same where nothing in it depends on the server: the short tier has it on MariaDB alone.
+macro_rules! on_mariadb_first {
+    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, , matrix); )+ };
+}
+pub(crate) use on_mariadb_first;
+
+/// The same with MySQL.
+macro_rules! on_mysql_first {
+    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, matrix, ); )+ };
+}
+pub(crate) use on_mysql_first;
 
 /// Makes one more test out of each of these functions: on MySQL 5.6, whose package has no
 /// semi-sync.
@@ -79,7 +120,7 @@ macro_rules! on_mysql_5_6 {
     ($($test:ident),+ $(,)?) => {
         mod mysql_5_6 { $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "run by `cargo xtask test --matrix`: needs a server version beyond the short tier"]
+            #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
             async fn $test() {
                 if primacy_testkit::is_provisioned("mysql-5.6") {
                     Box::pin(super::$test("mysql-5.6")).await;

@@ -17,6 +17,7 @@ const MYSQL_SUPER: &[&str] = &[
     "REPLICATION_SLAVE_ADMIN",
     "SYSTEM_VARIABLES_ADMIN",
     "CONNECTION_ADMIN",
+    "BINLOG_ADMIN",
     "SET_USER_ID",
     "SET_ANY_DEFINER",
 ];
@@ -28,6 +29,7 @@ const MARIADB_SUPER: &[&str] = &[
     "REPLICATION SLAVE ADMIN",
     "CONNECTION ADMIN",
     "BINLOG ADMIN",
+    "BINLOG REPLAY",
     "SET USER",
 ];
 

@@ -68,3 +68,23 @@ fn a_global_privilege_covers_the_schemas() {
     let lines = ["GRANT SELECT, INSERT, UPDATE, CREATE ON *.* TO 'p'@'%'"];
     assert!(!lacks(MYSQL_5_6, &lines).contains(&"SELECT"));
 }
+
+#[test]
+fn what_a_rewind_needs_is_named_and_the_managers_list_is_not_longer() {
+    let lacks = |dialect, lines: &[&str]| {
+        let held = Held::read(dialect, lines.iter().copied());
+        missing(dialect, Purpose::Rewind, &held).len()
+    };
+    for dialect in [MYSQL_5_6, MYSQL_9_7, MARIADB_10_5, MARIADB_11_8] {
+        let all = grants(dialect, Purpose::Rewind);
+        assert_eq!(lacks(dialect, &["GRANT USAGE ON *.* TO `p`@`%`"]), all.len());
+        let lines: Vec<String> = all.iter().map(|grant| grant.sql("`p`@`%`")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(lacks(dialect, &lines), 0);
+        let manager = grants(dialect, Purpose::Manager);
+        assert!(all.iter().all(|grant| !manager.contains(grant)));
+    }
+    // SUPER applies row events as far as it includes anything.
+    let lines = ["GRANT SUPER, REFERENCES ON *.* TO `p`@`%`"];
+    assert_eq!([MYSQL_9_7, MARIADB_10_11, MARIADB_11_8].map(|d| lacks(d, &lines)), [0, 0, 1]);
+}

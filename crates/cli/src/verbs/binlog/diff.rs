@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use primacy_binlog::compare::{Known, Lacking};
 use primacy_binlog::describe::{Filter, Range, WantedGtids};
 use primacy_binlog::{RawEvent, ReadError, Reader, RelayReader};
+use primacy_errant::{Came, Live};
 use primacy_probe::Dialect;
 use primacy_replication::StartAt;
 use primacy_types::{Address, MariaDbGtidPos, MySqlGtidSet, TransactionSet};
 use serde::Serialize;
 
 use super::inputs;
-use super::live::{Came, Live, failed};
+use super::live::failed;
 use super::login::{self, LIMIT, LoginAs};
 use super::unreadable;
 use super::view::View;

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use primacy_binlog::copy::{CopyError, CopyWriter};
+use primacy_errant::{Came, Live, head_of};
 use primacy_replication::{ReceiveError, StartAt};
 use primacy_types::{Address, BinlogPosition};
 use primacy_wire::ConnectOptions;
 
 use super::inputs;
-use super::live::{Came, Live, failed, head_of};
+use super::live::failed;
 use super::login::{self, LoginAs};
 use crate::args::{Global, SaveLogs, ServerLogin};
 use crate::exit::Exit;

@@ -8,11 +8,12 @@ use primacy_binlog::describe::{Filter, Range};
 use primacy_binlog::event::EventKind;
 use primacy_binlog::index::base_name;
 use primacy_binlog::{RawEvent, ReadError, Reader, RelayReader, SourceHint};
+use primacy_errant::{Came, Live};
 use primacy_replication::StartAt;
 use primacy_types::{Address, BinlogPosition};
 
 use super::inputs::{self, Input};
-use super::live::{Came, Live, failed};
+use super::live::failed;
 use super::login::{self, LoginAs};
 use super::unreadable;
 use super::view::View;

@@ -1,21 +1,17 @@
 //! `errant export`: a server's errant transactions as a binary log, or as text.
 
-use primacy_binlog::RawEvent;
-use primacy_binlog::describe::WantedGtids;
-use primacy_binlog::pick::Picker;
 use primacy_config::ClusterConfig;
+use primacy_errant::{Chosen, Counts};
 use primacy_types::Address;
-use primacy_wire::ConnectOptions;
 use serde::Serialize;
 
-use super::file::{Counts, Place, Saved};
-use super::wanted::{self, Chosen};
+use super::file::Place;
+use super::wanted;
 use crate::args::{ExportErrant, Global};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
 use crate::session::load;
-use crate::verbs::binlog::live::{Came, Live, failed, head_of};
 use crate::verbs::binlog::login::{self, LoginAs};
 
 #[derive(Serialize)]
@@ -57,9 +53,8 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: &ExportErr
         }
     }
     let replication = login::of_cluster(cluster, LoginAs::Replication, &args.server)?;
-    let live = Live::connect(&replication, None, &chosen.start).await?;
-    let mut saved = Saved::begin(&place)?;
-    let lacking = Box::pin(pick(&replication, live, &chosen.gtids, &mut saved)).await?;
+    let (mut saved, _spool) = place.begin()?;
+    let lacking = Box::pin(primacy_errant::save(&replication, &chosen, &mut saved)).await?;
     let lacking = match (&chosen.lacking, lacking.is_empty()) {
         (known, true) => known.clone(),
         (None, false) => Some(lacking.to_string()),
@@ -71,7 +66,7 @@ pub(super) async fn run(global: &Global, printer: &mut Printer, args: &ExportErr
     {
         return Err(incomplete(args, lacking, counts.transactions > 0));
     }
-    saved.finish(&place, printer)?;
+    place.put(saved.finish()?, printer)?;
     told(printer, args, &place, &chosen, counts, lacking)
 }
 
@@ -94,43 +89,6 @@ fn is_down(failure: Failure) -> Failure {
         ),
         _ => failure,
     }
-}
-
-/// Writes the transactions that are wanted; returns those that did not come.
-async fn pick(
-    login: &ConnectOptions,
-    mut live: Live,
-    gtids: &WantedGtids,
-    saved: &mut Saved,
-) -> Result<WantedGtids, Failure> {
-    let mut picker = Picker::new(gtids.clone());
-    while let Came::Event(event) = live.next(false).await.map_err(failed)? {
-        let wrong = |error| Failure::new(Exit::Refused, error);
-        let raw = RawEvent::new(&event.bytes, event.start).map_err(wrong)?;
-        let Some(format) = live.format() else { continue };
-        let picked = picker.feed(&raw, format).map_err(wrong)?;
-        if picked.abandoned {
-            saved.give_up()?;
-        }
-        if picked.begins {
-            let head = match saved.needs_head(&event.file) {
-                // The one that was sent may have been changed, and then its checksum is wrong.
-                true if !format.has_checksums() => head_of(login, None, &event.file).await?,
-                _ => live.head().to_vec(),
-            };
-            saved.begin_transaction(&head, &event.file, event.start)?;
-        }
-        if picked.is_wanted {
-            saved.write(&event.bytes)?;
-        }
-        if picked.completes {
-            saved.complete();
-        }
-    }
-    if picker.is_inside() {
-        saved.give_up()?;
-    }
-    Ok(picker.lacking())
 }
 
 fn nothing(printer: &mut Printer, args: &ExportErrant) -> Outcome {

@@ -11,7 +11,7 @@ use primacy_binlog::describe::WantedGtids;
 use primacy_types::MariaDbGtid;
 
 /// A domain and a server that wrote in it.
-pub(super) type Writer = (u32, u32);
+pub(crate) type Writer = (u32, u32);
 
 /// Transactions of one writer one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Run {
 
 /// Finds errant transactions in what goes by.
 #[derive(Clone, Debug)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     /// Up to which number the primary knows each writer; `None` if it has not heard of it.
     writers: BTreeMap<Writer, Option<u64>>,
     /// In each domain those that somebody may still have gone on after.
@@ -40,19 +40,19 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub(super) fn new(writers: BTreeMap<Writer, Option<u64>>) -> Self {
+    pub(crate) fn new(writers: BTreeMap<Writer, Option<u64>>) -> Self {
         Self { writers, pending: BTreeMap::new(), errant: Vec::new() }
     }
 
     /// Whether everything that may be errant is behind the head with this list.
-    pub(super) fn begins_after(&self, list: &[MariaDbGtid]) -> bool {
+    pub(crate) fn begins_after(&self, list: &[MariaDbGtid]) -> bool {
         self.writers
             .iter()
             .all(|(writer, known)| number(list, *writer) <= known.unwrap_or_default())
     }
 
     /// The list at the head of the first file: what it names is in no file.
-    pub(super) fn begin(&mut self, list: &[MariaDbGtid]) {
+    pub(crate) fn begin(&mut self, list: &[MariaDbGtid]) {
         for (writer, known) in self.writers.clone() {
             let (domain, server) = writer;
             let listed = number(list, writer);
@@ -75,7 +75,7 @@ impl Runs {
     }
 
     /// A transaction that stands in the binary logs.
-    pub(super) fn feed(&mut self, gtid: MariaDbGtid) {
+    pub(crate) fn feed(&mut self, gtid: MariaDbGtid) {
         match self.writers.get(&(gtid.domain, gtid.server)) {
             Some(Some(known)) if gtid.sequence <= *known => {}
             Some(Some(_)) => grow(&mut self.errant, gtid),
@@ -91,7 +91,7 @@ impl Runs {
 
     /// The errant ones that the binary logs hold, and those that they do not hold. `last` are some
     /// that the server has, whether or not its binary logs say so.
-    pub(super) fn finish(mut self, last: &[MariaDbGtid]) -> (WantedGtids, WantedGtids) {
+    pub(crate) fn finish(mut self, last: &[MariaDbGtid]) -> (WantedGtids, WantedGtids) {
         self.errant.extend(self.pending.into_values().flatten());
         for gtid in last {
             if !self.errant.iter().any(|run| run.holds(*gtid)) {
