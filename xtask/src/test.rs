@@ -7,11 +7,13 @@
 mod cases;
 mod matrix;
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context;
 use primacy_sandbox::{CATALOGUE, Outcome, provision};
+use primacy_testkit::place;
 
 use crate::{install, project, report, say};
 
@@ -115,6 +117,12 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
         } else {
             command.env_remove(name);
         }
+    }
+    // The matrix has the servers' data on a real disk.
+    let chosen = std::env::var_os(place::VARIABLE).map(PathBuf::from);
+    if let Some(folder) = chosen.or_else(|| place::in_memory().filter(|_| !args.matrix)) {
+        report(&format!("The servers of tests keep their data in {}.", folder.display()));
+        command.env(place::VARIABLE, folder);
     }
     let (passed, cases) = if nextest {
         // nextest keeps it below the workspace, wherever cargo builds (`store.dir`).

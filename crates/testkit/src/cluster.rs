@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::agents::AgentPlan;
 use crate::small_disk::unmount_below;
-use crate::{Net, must};
+use crate::{Net, must, place};
 
 /// The name of every cluster of a test begins like this, followed by the test process' number.
 const NAME: &str = "test";
@@ -123,10 +123,7 @@ impl Builder {
     /// Starts the servers; returns when they replicate and the primary `s1` accepts writes.
     pub async fn up(self) -> Cluster {
         SWEPT.call_once(sweep);
-        let place = must(
-            tempfile::Builder::new().prefix("pt").tempdir_in("/tmp"),
-            "making a folder for the test",
-        );
+        let place = must(place::folder(), "making a folder for the test");
         // The servers' own user has to be able to enter it.
         let open = fs::set_permissions(place.path(), fs::Permissions::from_mode(0o711));
         must(open, "opening the folder of the test");
@@ -424,7 +421,7 @@ fn sweep() {
             kill_servers_below(&dir);
             unmount_below(&dir);
             take_down(&name);
-            let place = dir.parent().filter(|place| place.starts_with("/tmp"));
+            let place = dir.parent().filter(|place| place::is_ours(place));
             let _nothing_left = place.map(fs::remove_dir_all);
         }
     }
