@@ -34,8 +34,8 @@ const WHY: Duration = Duration::from_millis(200);
 
 /// A connection, and why it ended.
 #[derive(Debug)]
-struct Sender {
-    send: SendRequest<Full<Bytes>>,
+pub(crate) struct Sender {
+    pub(crate) send: SendRequest<Full<Bytes>>,
     ended: oneshot::Receiver<String>,
 }
 
@@ -46,7 +46,7 @@ impl Sender {
 
     /// What the connection itself said, which is more than that it is closed: with TLS 1.3 the alert
     /// to a certificate that is refused comes only now.
-    async fn why(self, otherwise: &hyper::Error) -> String {
+    pub(crate) async fn why(self, otherwise: &hyper::Error) -> String {
         match tokio::time::timeout(WHY, self.ended).await {
             Ok(Ok(reason)) => reason,
             _ => said(otherwise),
@@ -180,7 +180,7 @@ impl AgentClient {
         let body = Limited::new(response.into_body(), largest)
             .collect()
             .await
-            .map_err(|error| Sent::Failed(self.cut(&error.to_string())))?
+            .map_err(|error| Sent::Failed(self.cut(&said(&*error))))?
             .to_bytes();
         self.keep(sender);
         if status.is_success() {
@@ -194,11 +194,11 @@ impl AgentClient {
     }
 
     /// A connection for one request whose answer is long.
-    pub(crate) async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, AgentError> {
+    pub(crate) async fn dial(&self) -> Result<Sender, AgentError> {
         let silent =
             || AgentError::Silent { agent: self.agent.clone(), limit: Millis::from(CONNECT) };
         let sender = tokio::time::timeout(CONNECT, self.connect()).await;
-        Ok(sender.unwrap_or_else(|_| Err(silent()))?.send)
+        sender.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn connect(&self) -> Result<Sender, AgentError> {
@@ -236,7 +236,7 @@ impl AgentClient {
     }
 
     /// With TLS 1.3 a certificate of ours that is refused is only heard of with the first answer.
-    fn cut(&self, reason: &str) -> AgentError {
+    pub(crate) fn cut(&self, reason: &str) -> AgentError {
         let agent = self.agent.clone();
         if reason.contains("received fatal alert") {
             return AgentError::Tls { agent, reason: reason.to_owned() };
@@ -257,15 +257,43 @@ enum Sent {
     Failed(AgentError),
 }
 
-/// An error with what is behind it: hyper's own says little.
-fn said(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+/// An error with all that is behind it: hyper's own says little, and the alert that ended a connection
+/// stands two below it where the request was still queued.
+pub(crate) fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn checksum<B>(response: &Response<B>) -> Option<u32> {
     let text = response.headers().get(CHECKSUM)?.to_str().ok()?;
     u32::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Link {
+        words: &'static str,
+        source: Option<Box<Self>>,
+    }
+
+    fn chain(words: &[&'static str]) -> Link {
+        let (first, rest) = words.split_first().expect("a chain has a beginning");
+        let source = (!rest.is_empty()).then(|| Box::new(chain(rest)));
+        Link { words: first, source }
+    }
+
+    #[test]
+    fn an_error_is_said_with_all_that_is_behind_it() {
+        for words in [
+            &["connection closed"][..],
+            &["connection error", "received fatal alert: CertificateExpired"],
+            &["operation was canceled", "connection error", "received fatal alert: UnknownCA"],
+        ] {
+            assert_eq!(said(&chain(words)), words.join(": "));
+        }
+    }
 }

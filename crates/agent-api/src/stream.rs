@@ -8,6 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use primacy_types::Millis;
 use serde::Serialize;
 
+use crate::client::{Sender, said};
 use crate::pieces::{Decoder, Piece};
 use crate::{AgentClient, AgentError, Fault, FaultKind};
 
@@ -18,7 +19,7 @@ pub struct PieceStream {
     body: Incoming,
     decoder: Decoder,
     /// Keeps the connection.
-    _sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+    _sender: Sender,
 }
 
 impl AgentClient {
@@ -52,12 +53,10 @@ impl AgentClient {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| garbled(error.to_string()))?;
         let mut sender = self.dial().await?;
-        let cut = |error: &hyper::Error| AgentError::Unreached {
-            agent: agent.clone(),
-            reason: error.to_string(),
-            refused: false,
+        let response = match sender.send.send_request(request).await {
+            Ok(response) => response,
+            Err(error) => return Err(self.cut(&sender.why(&error).await)),
         };
-        let response = sender.send_request(request).await.map_err(|error| cut(&error))?;
         let status = response.status();
         let body = response.into_body();
         if !status.is_success() {
@@ -102,7 +101,9 @@ impl PieceStream {
                         self.decoder.push(bytes);
                     }
                 }
-                Some(Err(error)) => return Err(cut(format!("the stream was cut: {error}"))),
+                Some(Err(error)) => {
+                    return Err(cut(format!("the stream was cut: {}", said(&error))));
+                }
                 None => return Err(cut("the stream ended before it was complete".to_owned())),
             }
         }
