@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use primacy_types::Millis;
 use serde::Serialize;
 
-use crate::client::{Sender, said};
+use crate::connection::{Connection, said};
 use crate::pieces::{Decoder, Piece};
 use crate::{AgentClient, AgentError, Fault, FaultKind};
 
@@ -19,7 +19,7 @@ pub struct PieceStream {
     body: Incoming,
     decoder: Decoder,
     /// Keeps the connection.
-    _sender: Sender,
+    _connection: Connection,
 }
 
 impl AgentClient {
@@ -52,11 +52,9 @@ impl AgentClient {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| garbled(error.to_string()))?;
-        let mut sender = self.dial().await?;
-        let response = match sender.send.send_request(request).await {
-            Ok(response) => response,
-            Err(error) => return Err(self.cut(&sender.why(&error).await)),
-        };
+        let mut connection = self.dial().await?;
+        let response = connection.request(request).await;
+        let response = response.map_err(|unanswered| self.cut(&unanswered.reason))?;
         let status = response.status();
         let body = response.into_body();
         if !status.is_success() {
@@ -66,7 +64,7 @@ impl AgentClient {
                 .unwrap_or_else(|_| Fault::new(FaultKind::Other, status.to_string()));
             return Err(AgentError::Fault { agent, fault });
         }
-        Ok(PieceStream { agent, body, decoder: Decoder::default(), _sender: sender })
+        Ok(PieceStream { agent, body, decoder: Decoder::default(), _connection: connection })
     }
 }
 
