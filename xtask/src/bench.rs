@@ -9,6 +9,7 @@ mod machine;
 mod manager;
 mod process;
 mod rebuild;
+mod rebuilding;
 mod rescue;
 mod table;
 

@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use primacy_types::{Address, Millis};
 use rustls_pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 
+use crate::connection::{Connection, Unanswered, said};
 use crate::messages::{CHECKSUM, LARGEST_PIECE};
 use crate::{AgentError, Credentials, Fault, FaultKind, RangeOrder, paths};
 
@@ -29,37 +27,12 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// So many idle connections are kept.
 const IDLE: usize = 4;
 
-/// How long the end of a connection is waited for, to hear why it ended.
-const WHY: Duration = Duration::from_millis(200);
-
-/// A connection, and why it ended.
-#[derive(Debug)]
-struct Sender {
-    send: SendRequest<Full<Bytes>>,
-    ended: oneshot::Receiver<String>,
-}
-
-impl Sender {
-    fn is_closed(&self) -> bool {
-        self.send.is_closed()
-    }
-
-    /// What the connection itself said, which is more than that it is closed: with TLS 1.3 the alert
-    /// to a certificate that is refused comes only now.
-    async fn why(self, otherwise: &hyper::Error) -> String {
-        match tokio::time::timeout(WHY, self.ended).await {
-            Ok(Ok(reason)) => reason,
-            _ => said(otherwise),
-        }
-    }
-}
-
 /// One agent.
 #[derive(Debug)]
 pub struct AgentClient {
     agent: Address,
     credentials: Arc<Credentials>,
-    idle: Mutex<Vec<Sender>>,
+    idle: Mutex<Vec<Connection>>,
 }
 
 impl AgentClient {
@@ -114,18 +87,15 @@ impl AgentClient {
         let body = Bytes::from(serde_json::to_vec(request).map_err(|error| self.garbled(&error))?);
         let work = async {
             // One that was idle may have been closed by the other side: that costs one attempt.
-            while let Some(sender) = self.take_idle() {
-                match self.send(sender, path, body.clone(), largest).await {
+            while let Some(connection) = self.take_idle() {
+                match self.send(connection, path, body.clone(), largest).await {
                     Err(Sent::Closed(_)) => {}
                     Err(Sent::Failed(error)) => return Err(error),
                     Ok(answer) => return Ok(answer),
                 }
             }
-            let silent =
-                || AgentError::Silent { agent: self.agent.clone(), limit: Millis::from(CONNECT) };
-            let sender = tokio::time::timeout(CONNECT, self.connect());
-            let sender = sender.await.unwrap_or_else(|_| Err(silent()))?;
-            self.send(sender, path, body, largest).await.map_err(|error| match error {
+            let connection = self.dial().await?;
+            self.send(connection, path, body, largest).await.map_err(|error| match error {
                 Sent::Closed(reason) => self.cut(&reason),
                 Sent::Failed(error) => error,
             })
@@ -135,21 +105,21 @@ impl AgentClient {
         })
     }
 
-    fn take_idle(&self) -> Option<Sender> {
+    fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| idle.pop()).find(|sender| !sender.is_closed())
+        std::iter::from_fn(|| idle.pop()).find(|connection| !connection.is_closed())
     }
 
-    fn keep(&self, sender: Sender) {
+    fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE && !sender.is_closed() {
-            idle.push(sender);
+        if idle.len() < IDLE && !connection.is_closed() {
+            idle.push(connection);
         }
     }
 
     async fn send(
         &self,
-        mut sender: Sender,
+        mut connection: Connection,
         path: &str,
         body: Bytes,
         largest: usize,
@@ -159,30 +129,20 @@ impl AgentClient {
             .header("content-type", "application/json")
             .body(Full::new(body))
             .map_err(|error| Sent::Failed(self.garbled(&error)))?;
-        if let Err(error) = sender.send.ready().await {
-            return Err(Sent::Closed(sender.why(&error).await));
-        }
-        let response = match sender.send.try_send_request(request).await {
+        let response = match connection.request(request).await {
             Ok(response) => response,
-            Err(mut failed) => {
-                // It was not sent: another connection may carry it.
-                let unsent = failed.take_message().is_some();
-                let reason = sender.why(failed.error()).await;
-                return Err(if unsent {
-                    Sent::Closed(reason)
-                } else {
-                    Sent::Failed(self.cut(&reason))
-                });
-            }
+            // Another connection may carry it.
+            Err(Unanswered { reason, sent: false }) => return Err(Sent::Closed(reason)),
+            Err(Unanswered { reason, .. }) => return Err(Sent::Failed(self.cut(&reason))),
         };
         let status = response.status();
         let checksum = checksum(&response);
         let body = Limited::new(response.into_body(), largest)
             .collect()
             .await
-            .map_err(|error| Sent::Failed(self.cut(&error.to_string())))?
+            .map_err(|error| Sent::Failed(self.cut(&said(&*error))))?
             .to_bytes();
-        self.keep(sender);
+        self.keep(connection);
         if status.is_success() {
             return Ok((checksum, body));
         }
@@ -193,15 +153,15 @@ impl AgentClient {
         Err(Sent::Failed(AgentError::Fault { agent: self.agent.clone(), fault }))
     }
 
-    /// A connection for one request whose answer is long.
-    pub(crate) async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, AgentError> {
+    /// A new connection.
+    pub(crate) async fn dial(&self) -> Result<Connection, AgentError> {
         let silent =
             || AgentError::Silent { agent: self.agent.clone(), limit: Millis::from(CONNECT) };
-        let sender = tokio::time::timeout(CONNECT, self.connect()).await;
-        Ok(sender.unwrap_or_else(|_| Err(silent()))?.send)
+        let connection = tokio::time::timeout(CONNECT, self.connect()).await;
+        connection.unwrap_or_else(|_| Err(silent()))
     }
 
-    async fn connect(&self) -> Result<Sender, AgentError> {
+    async fn connect(&self) -> Result<Connection, AgentError> {
         let agent = &self.agent;
         let stream = TcpStream::connect((agent.host(), agent.port())).await.map_err(|error| {
             let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
@@ -212,18 +172,7 @@ impl AgentClient {
             .map_err(|error| AgentError::Tls { agent: agent.clone(), reason: error.to_string() })?;
         let connector = TlsConnector::from(self.credentials.client());
         let stream = connector.connect(name, stream).await.map_err(|error| self.tls(&error))?;
-        let (send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.cut(&said(&error)))?;
-        let (tell, ended) = oneshot::channel();
-        // It ends when the sender is dropped or the other side closes.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                // Nobody may be waiting for it.
-                drop(tell.send(said(&error)));
-            }
-        });
-        Ok(Sender { send, ended })
+        Connection::over(stream).await.map_err(|error| self.cut(&said(&error)))
     }
 
     fn tls(&self, error: &std::io::Error) -> AgentError {
@@ -236,7 +185,7 @@ impl AgentClient {
     }
 
     /// With TLS 1.3 a certificate of ours that is refused is only heard of with the first answer.
-    fn cut(&self, reason: &str) -> AgentError {
+    pub(crate) fn cut(&self, reason: &str) -> AgentError {
         let agent = self.agent.clone();
         if reason.contains("received fatal alert") {
             return AgentError::Tls { agent, reason: reason.to_owned() };
@@ -255,14 +204,6 @@ enum Sent {
     Closed(String),
     /// It may have been.
     Failed(AgentError),
-}
-
-/// An error with what is behind it: hyper's own says little.
-fn said(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
 
 fn checksum<B>(response: &Response<B>) -> Option<u32> {

@@ -5,6 +5,7 @@
 //! [`AgentClient`] asks; the `agent` crate answers. File contents travel as bytes with their CRC32.
 
 mod client;
+mod connection;
 mod error;
 mod messages;
 pub mod pieces;

@@ -8,6 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use primacy_types::Millis;
 use serde::Serialize;
 
+use crate::connection::{Connection, said};
 use crate::pieces::{Decoder, Piece};
 use crate::{AgentClient, AgentError, Fault, FaultKind};
 
@@ -18,7 +19,7 @@ pub struct PieceStream {
     body: Incoming,
     decoder: Decoder,
     /// Keeps the connection.
-    _sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+    _connection: Connection,
 }
 
 impl AgentClient {
@@ -51,13 +52,9 @@ impl AgentClient {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| garbled(error.to_string()))?;
-        let mut sender = self.dial().await?;
-        let cut = |error: &hyper::Error| AgentError::Unreached {
-            agent: agent.clone(),
-            reason: error.to_string(),
-            refused: false,
-        };
-        let response = sender.send_request(request).await.map_err(|error| cut(&error))?;
+        let mut connection = self.dial().await?;
+        let response = connection.request(request).await;
+        let response = response.map_err(|unanswered| self.cut(&unanswered.reason))?;
         let status = response.status();
         let body = response.into_body();
         if !status.is_success() {
@@ -67,7 +64,7 @@ impl AgentClient {
                 .unwrap_or_else(|_| Fault::new(FaultKind::Other, status.to_string()));
             return Err(AgentError::Fault { agent, fault });
         }
-        Ok(PieceStream { agent, body, decoder: Decoder::default(), _sender: sender })
+        Ok(PieceStream { agent, body, decoder: Decoder::default(), _connection: connection })
     }
 }
 
@@ -102,7 +99,9 @@ impl PieceStream {
                         self.decoder.push(bytes);
                     }
                 }
-                Some(Err(error)) => return Err(cut(format!("the stream was cut: {error}"))),
+                Some(Err(error)) => {
+                    return Err(cut(format!("the stream was cut: {}", said(&error))));
+                }
                 None => return Err(cut("the stream ended before it was complete".to_owned())),
             }
         }

@@ -20,6 +20,9 @@ use tokio::net::TcpStream;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// So often does a stranger ask, each time on a connection of its own.
+const TIMES: usize = 20;
+
 /// An authority in a folder.
 struct Pki {
     folder: tempfile::TempDir,
@@ -103,10 +106,16 @@ async fn strangers_get_a_tls_alert_and_nothing_else() {
     let manager = pki.issue(Role::Manager, "manager", Validity::days(1));
     with_agent(&pki, async |agent| {
         for paths in [expired, other] {
-            let asked = client(&agent, paths).ask::<WhoAmI>(paths::WHO, &(), LIMIT).await;
-            let error = asked.unwrap_err();
-            assert!(matches!(error, AgentError::Tls { .. }), "{error}");
-            assert!(error.to_string().contains("alert"), "{error}");
+            let stranger = client(&agent, paths);
+            // The alert comes before the request is sent, while it is, or when its answer is due.
+            for _ in 0..TIMES {
+                let asked = stranger.ask::<WhoAmI>(paths::WHO, &(), LIMIT).await.map(drop);
+                let streamed = stranger.stream(paths::BACKUP, &(), LIMIT).await.map(drop);
+                for error in [asked.unwrap_err(), streamed.unwrap_err()] {
+                    assert!(matches!(error, AgentError::Tls { .. }), "{error}");
+                    assert!(error.to_string().contains("alert"), "{error}");
+                }
+            }
         }
         // Without TLS at all: HTTP, and noise.
         for words in [&b"POST /v1/who HTTP/1.1\r\nhost: x\r\n\r\n"[..], &[0; 300], &[0xff; 3]] {

@@ -23,6 +23,23 @@ pub(crate) async fn facts_and_place(
     Ok(seen.facts)
 }
 
+/// The managed channel of a server as it says now, asked over its control connection; `None` if it
+/// does not replicate.
+///
+/// # Errors
+/// At `doing`: what the server or the network answered within the limit of a statement.
+pub(crate) async fn managed(
+    cluster: &Cluster,
+    server: &Address,
+    doing: &'static str,
+) -> Result<Option<ChannelStatus>, StepError> {
+    let limit = cluster.policy.timing.statement_limit;
+    let at = || StepError::at(server, doing);
+    let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at())?;
+    let facts = facts(&mut link, limit).await.map_err(at())?;
+    Ok(facts.channels.into_iter().find(|channel| channel.name == cluster.policy.channel))
+}
+
 /// The managed channel, or why the step cannot be done without it.
 pub(crate) fn channel<'f>(
     cluster: &Cluster,

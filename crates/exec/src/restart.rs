@@ -178,14 +178,10 @@ impl Replica<'_> {
     /// nowhere else when the primary's host is lost.
     async fn little_is_left(&self) -> Result<(), StepError> {
         let Self { cluster, server, .. } = *self;
-        let each = cluster.policy.timing.statement_limit;
         let end = Instant::now() + self.limit;
         loop {
-            let at = || StepError::at(server, "looking at replication");
-            let mut link = cluster.links.to(server, each.as_duration()).await.map_err(at())?;
-            let facts = look::facts(&mut link, each).await.map_err(at())?;
-            drop(link);
-            let Some(channel) = facts.channel(&cluster.policy.channel) else { return Ok(()) };
+            let channel = look::managed(cluster, server, "looking at replication").await?;
+            let Some(channel) = channel else { return Ok(()) };
             let applies = channel.applier_running && channel.delay_seconds == 0;
             let behind = channel.lag_seconds.filter(|lag| applies && *lag > LITTLE);
             let Some(behind) = behind else { return Ok(()) };

@@ -34,7 +34,7 @@ pub(crate) use events::silence as silence_events;
 pub(crate) use fence::{accepts_writes, close_by_sql, make_sure_it_is_closed, release};
 pub use leave::leave_to_others;
 pub(crate) use point::{Course, point, put_back};
-pub(crate) use receivers::{start as start_receiver, start_receivers};
+pub(crate) use receivers::{start as start_receiver, start_receivers, warn_unless_started};
 pub(crate) use rescue::{forget_copies, read_the_disk, rescue_late, said_of_disk};
 pub(crate) use semi_sync::restore as restore_semi_sync;
 

@@ -165,13 +165,13 @@ async fn a_cluster_on_ipv6() {
 }
 
 #[tokio::test]
-#[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+#[ignore = "`cargo xtask test --matrix` runs it: it needs MariaDB 10.5, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
 async fn mariadb_10_5() {
     a_whole_life("mariadb-10.5", |_| ()).await;
 }
 
 #[tokio::test]
-#[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+#[ignore = "`cargo xtask test --matrix` runs it: it needs MariaDB 11.8, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
 async fn mariadb_11_8() {
     a_whole_life("mariadb-11.8", |_| ()).await;
 }
@@ -203,13 +203,13 @@ async fn mysql_9_7_without_gtid() {
 }
 
 #[tokio::test]
-#[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+#[ignore = "`cargo xtask test --matrix` runs it: it needs MySQL 5.6, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
 async fn mysql_5_6() {
     a_whole_life("mysql-5.6", |_| ()).await;
 }
 
 #[tokio::test]
-#[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+#[ignore = "`cargo xtask test --matrix` runs it: it needs MySQL 5.6, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
 async fn mysql_5_6_without_gtid() {
     a_whole_life("mysql-5.6", |options| {
         options.name = format!("old-{}", std::process::id());

@@ -123,13 +123,7 @@ impl Store {
         cluster: &str,
         kind: &str,
     ) -> Result<Vec<OperationRecord>, StoreError> {
-        self.run(|connection| {
-            let mut query = connection.prepare_cached(&format!(
-                "{SELECT} WHERE cluster = ?1 AND kind = ?2 AND finished IS NULL AND beside = 1 \
-                 ORDER BY seq"
-            ))?;
-            query.query_map([cluster, kind], record)?.collect::<Result<Vec<_>, _>>()
-        })
+        self.beside(cluster, kind, "AND finished IS NULL")
     }
 
     /// What of this kind was ever begun beside a cluster's operations, the oldest first.
@@ -138,9 +132,19 @@ impl Store {
         cluster: &str,
         kind: &str,
     ) -> Result<Vec<OperationRecord>, StoreError> {
+        self.beside(cluster, kind, "")
+    }
+
+    /// What of this kind was begun beside a cluster's operations, and `and` is true of.
+    fn beside(
+        &self,
+        cluster: &str,
+        kind: &str,
+        and: &'static str,
+    ) -> Result<Vec<OperationRecord>, StoreError> {
         self.run(|connection| {
             let mut query = connection.prepare_cached(&format!(
-                "{SELECT} WHERE cluster = ?1 AND kind = ?2 AND beside = 1 ORDER BY seq"
+                "{SELECT} WHERE cluster = ?1 AND kind = ?2 AND beside = 1 {and} ORDER BY seq"
             ))?;
             query.query_map([cluster, kind], record)?.collect::<Result<Vec<_>, _>>()
         })

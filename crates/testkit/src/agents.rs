@@ -156,7 +156,8 @@ impl Agents {
         self.start_with(program, cluster, server, &[]).await;
     }
 
-    /// The same with these variables in its environment.
+    /// The same with these variables in its environment: waits until the agent listens, or has died at a
+    /// failpoint that they name.
     pub async fn start_with(
         &mut self,
         program: &str,

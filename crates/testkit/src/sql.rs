@@ -182,6 +182,17 @@ impl Cluster {
         self.say(server, "START SLAVE SQL_THREAD", "START REPLICA SQL_THREAD").await;
     }
 
+    /// A person has a replica apply what it receives an hour late.
+    pub async fn delay(&self, server: &str) {
+        self.say(server, "STOP SLAVE", "STOP REPLICA").await;
+        let (old, new) = (
+            "CHANGE MASTER TO MASTER_DELAY = 3600",
+            "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 3600",
+        );
+        self.say(server, old, new).await;
+        self.say(server, "START SLAVE", "START REPLICA").await;
+    }
+
     /// The description of a server.
     pub fn server(&self, name: &str) -> &ServerInfo {
         must(self.sandbox().info().server(name), "the servers of the sandbox")

@@ -421,8 +421,8 @@ fn page(table: &str, load: &str) -> String {
          {table}\n\
          A host that is frozen as a whole, or whose agent and guard are both frozen, cannot close \
          its server: when it thaws, direct clients can write there until its guard has killed it, \
-         which the last columns show. Clients that come through a virtual address or a proxy do not \
-         reach it, as the columns by address show.\n",
+         which the column \"two writable\" shows. Clients that come through a virtual address or a \
+         proxy do not reach it, as the columns by address show.\n",
         project::today(),
         machine::facts(),
     )

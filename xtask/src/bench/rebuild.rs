@@ -3,34 +3,30 @@
 //! a replica as donor and with the primary itself.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use primacy_api::{RebuildAnswer, RebuildOrder, RebuildPhase, Service};
+use anyhow::bail;
+use primacy_api::{RebuildOrder, RebuildPhase};
 use primacy_sandbox::{AccountRole, Installation};
-use primacy_store::Outcome;
-use primacy_testkit::{Agents, Cluster, Manager, cluster};
+use primacy_testkit::{Cluster, Manager};
 use primacy_types::Millis;
 use primacy_wire::Session;
 use tokio_util::sync::CancellationToken;
 
 use super::machine;
-use crate::project::{self, Profile, build_primacy};
-use crate::{install, report, say};
+use super::rebuilding::{self, Measured, RECIPIENT, STATEMENT};
+use crate::{project, report, say};
 
 /// The servers that are measured unless others are named.
 const SERVERS: [&str; 2] = ["mariadb-10.11", "mysql-9.7"];
-/// One row of the data that is copied.
-const ROW: usize = 64 << 10;
+/// So many MB are copied unless told.
+const MEGABYTES: u64 = 2048;
 /// How long commits are measured without a rebuild.
 const BEFORE: Duration = Duration::from_secs(20);
 /// Longer than any of it takes.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// Limit of one statement.
-const STATEMENT: Duration = Duration::from_secs(60);
 /// Between two commits that are measured: the load is light, so that latency is that of a commit.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -40,8 +36,8 @@ pub(crate) struct Args {
     #[arg(long)]
     server: Vec<String>,
     /// So many MB of data.
-    #[arg(long, default_value_t = 2048)]
-    megabytes: usize,
+    #[arg(long, default_value_t = MEGABYTES)]
+    megabytes: u64,
     /// Do not write docs/bench/rebuild.md.
     #[arg(long)]
     dry_run: bool,
@@ -70,19 +66,8 @@ struct Row {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let servers = install::servers(&args.server, &SERVERS)?;
-    install::backup_program()?;
-    let primacy = build_primacy(Profile::Release)?;
-    tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
-}
-
-async fn bench(args: &Args, servers: &[Installation], primacy: &Path) -> anyhow::Result<ExitCode> {
-    let load = machine::load();
-    let program = primacy.to_str().context("the program's path is no text")?;
-    let mut rows = Vec::new();
-    for server in servers {
-        rows.extend(on(args, server, program).await?);
-    }
+    let on = async |server: &Installation, program: &str| on(args, server, program).await;
+    let Measured { rows, load } = rebuilding::measure(&args.server, &SERVERS, on)?;
     let table = table(&rows);
     say(&table);
     if !args.dry_run {
@@ -94,18 +79,15 @@ async fn bench(args: &Args, servers: &[Installation], primacy: &Path) -> anyhow:
 async fn on(args: &Args, server: &Installation, program: &str) -> anyhow::Result<Vec<Row>> {
     let name = &server.name;
     report(&format!("{name}: filling {} MB", args.megabytes));
-    let mut builder = cluster(name).with_agents().option("innodb_buffer_pool_size = 512M");
-    builder = match name.starts_with("mysql") {
-        true => builder
-            .option("plugin_load_add = mysql_clone.so")
-            .option("innodb_redo_log_capacity = 1G"),
+    let builder = rebuilding::builder(server).option("innodb_buffer_pool_size = 512M");
+    let builder = match name.starts_with("mysql") {
+        true => builder.option("innodb_redo_log_capacity = 1G"),
         false => builder.option("innodb_log_file_size = 1G"),
     };
     let cluster = builder.up().await;
-    fill(&cluster, args.megabytes).await?;
-    let _agents = Agents::start(program, &cluster).await;
-    let manager = Manager::start(program, &cluster).await;
-    manager.has_looked_again(&cluster.address("s3")).await;
+    cluster.sql("s1", "CREATE TABLE app.small (id INT PRIMARY KEY AUTO_INCREMENT)").await;
+    rebuilding::fill(&cluster, args.megabytes).await?;
+    let (_agents, manager) = rebuilding::start(program, &cluster).await;
     let mut rows = Vec::new();
     for (donor, from) in [("a replica", "s2"), ("the primary", "s1")] {
         report(&format!("{name}: rebuild from {donor}"));
@@ -114,30 +96,6 @@ async fn on(args: &Args, server: &Installation, program: &str) -> anyhow::Result
         rows.push(row);
     }
     Ok(rows)
-}
-
-async fn fill(cluster: &Cluster, megabytes: usize) -> anyhow::Result<()> {
-    let mut session = cluster.root("s1").await;
-    session
-        .execute(
-            "CREATE TABLE app.big (id INT PRIMARY KEY AUTO_INCREMENT, body LONGBLOB)",
-            STATEMENT,
-        )
-        .await?;
-    session
-        .execute("CREATE TABLE app.small (id INT PRIMARY KEY AUTO_INCREMENT)", STATEMENT)
-        .await?;
-    // Random enough that nothing on the way makes it smaller, and made by the server itself.
-    let one = format!("REPEAT(UNHEX(SHA2(RAND(), 512)), {})", ROW / 64);
-    let batch = vec![format!("({one})"); 16].join(",");
-    for _ in 0..(megabytes << 20) / ROW / 16 {
-        session.execute(&format!("INSERT INTO app.big (body) VALUES {batch}"), STATEMENT).await?;
-    }
-    session.close().await;
-    for replica in ["s2", "s3"] {
-        cluster.catches_up(replica, "s1").await;
-    }
-    Ok(())
 }
 
 /// Commits small rows until it is cancelled, and notes how long each took.
@@ -170,50 +128,34 @@ async fn rebuild(
     let commits = tokio::spawn(commit(session, Arc::clone(&noted), stop.clone()));
     tokio::time::sleep(BEFORE).await;
     let before = take();
-    let client = manager.client().await;
     let order = RebuildOrder {
         from: Some(cluster.address(from)),
         max_lag: Some(Millis::from_secs(600)),
         remove_old: true,
-        ..RebuildOrder::of(cluster.address("s3"))
+        ..RebuildOrder::of(cluster.address(RECIPIENT))
     };
-    let begun = Instant::now();
-    let RebuildAnswer::Begun { operation, .. } = client.rebuild(cluster.name(), order).await?
-    else {
-        bail!("the rebuild was not begun");
-    };
-    let (mut during, mut copying) = (Latencies::default(), Duration::ZERO);
-    let view = loop {
-        let views = client.rebuilds(cluster.name()).await?;
-        let view = views.into_iter().find(|view| view.operation == operation);
-        let view = view.context("the rebuild is not known any more")?;
+    let (mut copied, mut copying, mut whole) = (0, Duration::ZERO, Duration::ZERO);
+    let mut during = Latencies::default();
+    let rebuilt = rebuilding::rebuild(cluster, manager, order, LIMIT, |view, since| {
+        (copied, whole) = (view.bytes, since);
         if view.phase <= RebuildPhase::Copying {
-            copying = begun.elapsed();
+            copying = since;
         } else if during.0.is_empty() {
             during = take();
         }
-        if view.outcome.is_some() {
-            break view;
-        }
-        if begun.elapsed() > LIMIT {
-            bail!("the rebuild took too long: {view:?}");
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
-    let whole = begun.elapsed();
+    });
+    let rebuilt = rebuilt.await;
     stop.cancel();
     commits.await?;
-    if view.outcome != Some(Outcome::Done) {
-        bail!("the rebuild failed: {}", view.sentence.unwrap_or_default());
-    }
-    cluster.catches_up("s3", "s1").await;
+    rebuilt?;
+    cluster.catches_up(RECIPIENT, "s1").await;
     for table in ["big", "small"] {
-        if checksum(cluster, "s1", table).await? != checksum(cluster, "s3", table).await? {
+        if checksum(cluster, "s1", table).await? != checksum(cluster, RECIPIENT, table).await? {
             bail!("app.{table} differs after the rebuild");
         }
     }
     let server = name.to_owned();
-    Ok(Row { server, donor, copied: view.bytes, copying, whole, before, during })
+    Ok(Row { server, donor, copied, copying, whole, before, during })
 }
 
 /// Reads the whole table.
@@ -254,9 +196,11 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn page(args: &Args, table: &str, load: &str) -> String {
+    let numbers = [("megabytes", args.megabytes, MEGABYTES)];
+    let command = rebuilding::command("rebuild", &args.server, &SERVERS, &numbers);
     format!(
         "# Rebuilding a replica\n\n\
-         Measured by `cargo xtask bench rebuild` on {}, on one machine: {}; load average at the \
+         Measured by `{command}` on {}, on one machine: {}; load average at the \
          beginning {load}. Three servers with an agent each share its disk and processors, which makes \
          a rebuild cost more than on hosts of their own. {} MB of data, no limit of the rate.\n\n\
          A client commits a small row on the primary every few milliseconds. Its latencies (median / \

@@ -113,9 +113,7 @@ pub(super) async fn receives(cluster: &Cluster, server: &Address, operations: &d
         tracing::warn!(%server, "an operation is under way: its receiver is left to that");
         return;
     }
-    if let Err(error) = receive_again(cluster, server).await {
-        tracing::warn!(%server, %error, "its receiver was not started again");
-    }
+    steps::warn_unless_started(server, receive_again(cluster, server).await);
 }
 
 /// Waits until no operation is under way.
@@ -137,14 +135,11 @@ async fn is_idle(operations: &dyn Operations) -> bool {
 /// That this manager may not act, or what the server answered.
 pub async fn receive_again(cluster: &Cluster, server: &Address) -> Result<(), StepError> {
     cluster.lock.permits()?;
-    let limit = cluster.policy.timing.statement_limit;
-    let at = || StepError::at(server, "starting its receiver again");
-    let mut link = cluster.links.to(server, limit.as_duration()).await.map_err(at())?;
-    let facts = look::facts(&mut link, limit).await.map_err(at())?;
-    drop(link);
-    let Some(channel) = facts.channel(&cluster.policy.channel) else { return Ok(()) };
+    let channel = look::managed(cluster, server, "starting its receiver again").await?;
+    let Some(channel) = channel else { return Ok(()) };
     let sealed = channel.receiver == ReceiverState::Stopped && channel.applier_running;
     if sealed && channel.receiver_error.is_none() {
+        let limit = cluster.policy.timing.statement_limit;
         steps::start_receiver(cluster, server, limit).await?;
     }
     Ok(())

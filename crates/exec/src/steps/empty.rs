@@ -20,11 +20,8 @@ pub(crate) async fn empty_relay_logs(
     limit: Duration,
 ) -> Result<(), StepError> {
     let each = cluster.policy.timing.statement_limit;
-    let at = || StepError::at(server, "looking at replication");
-    let mut link = cluster.links.to(server, each.as_duration()).await.map_err(at())?;
-    let facts = look::facts(&mut link, each).await.map_err(at())?;
-    drop(link);
-    let Some(channel) = facts.channel(&cluster.policy.channel) else { return Ok(()) };
+    let channel = look::managed(cluster, server, "looking at replication").await?;
+    let Some(channel) = channel else { return Ok(()) };
     // One that somebody stopped is started with the receiver's end, as it would be with the server.
     let could_apply = channel.applier_error.is_none() && channel.receiver != ReceiverState::Stopped;
     if !(channel.applier_running || could_apply) || channel.delay_seconds > 0 {
@@ -43,10 +40,9 @@ pub(crate) async fn empty_relay_logs(
         let what = "it has not applied everything that it received".to_owned();
         Err(StepError::Stalled { server: server.clone(), what, limit: Millis::from(limit) })
     });
-    if drained.is_err()
-        && let Err(error) = receivers::start(cluster, server, each).await
-    {
-        tracing::warn!(%server, %error, "its receiver was not started again");
+    if drained.is_err() {
+        let started = receivers::start(cluster, server, each).await;
+        receivers::warn_unless_started(server, started);
     }
     drained.map(drop)
 }

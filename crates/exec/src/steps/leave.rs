@@ -22,11 +22,8 @@ pub async fn leave_to_others(
     limit: Duration,
 ) -> Result<(), StepError> {
     let each = cluster.policy.timing.statement_limit;
-    let at = || StepError::at(server, "looking at replication");
-    let mut link = cluster.links.to(server, each.as_duration()).await.map_err(at())?;
-    let facts = look::facts(&mut link, each).await.map_err(at())?;
-    drop(link);
-    let Some(channel) = facts.channel(&cluster.policy.channel) else { return Ok(()) };
+    let channel = look::managed(cluster, server, "looking at replication").await?;
+    let Some(channel) = channel else { return Ok(()) };
     if !channel.positioning.is_gtid() {
         return Ok(());
     }
@@ -35,11 +32,9 @@ pub async fn leave_to_others(
         receivers::seal(cluster, std::slice::from_ref(server), each).await?;
     }
     let held = held_by_others(cluster, server, limit).await;
-    if held.is_err()
-        && received
-        && let Err(error) = receivers::start(cluster, server, each).await
-    {
-        tracing::warn!(%server, %error, "its receiver was not started again");
+    if held.is_err() && received {
+        let started = receivers::start(cluster, server, each).await;
+        receivers::warn_unless_started(server, started);
     }
     held
 }
@@ -71,16 +66,17 @@ async fn all_that_it_may_have_acknowledged(
     server: &Address,
 ) -> Result<TransactionSet, StepError> {
     let each = cluster.policy.timing.statement_limit;
-    let at = |server: &Address| StepError::at(server, "asking what it has");
-    let mut link = cluster.links.to(server, each.as_duration()).await.map_err(at(server))?;
-    let facts = look::facts(&mut link, each).await.map_err(at(server))?;
-    drop(link);
+    let doing = "asking what it has";
+    let channel = look::managed(cluster, server, doing).await?;
     let Some(primary) = cluster.eyes.remembered().primary.filter(|primary| primary != server)
     else {
         return Err(StepError::impossible(server, "no other primary is known"));
     };
-    let mut link = cluster.links.to(&primary, each.as_duration()).await.map_err(at(&primary))?;
-    let written = look::executed(&mut link, each).await.map_err(at(&primary))?;
-    let received = facts.channel(&cluster.policy.channel).and_then(|it| it.received.as_ref());
-    Ok(received.map_or_else(|| written.clone(), |received| written.union(received)))
+    let at = || StepError::at(&primary, doing);
+    let mut link = cluster.links.to(&primary, each.as_duration()).await.map_err(at())?;
+    let written = look::executed(&mut link, each).await.map_err(at())?;
+    Ok(match channel.and_then(|channel| channel.received) {
+        Some(received) => written.union(&received),
+        None => written,
+    })
 }

@@ -137,3 +137,10 @@ pub(crate) async fn start(
     link.execute(&sql, limit.as_duration()).await.map_err(at)?;
     Ok(())
 }
+
+/// Logs that a receiver stays stopped: whoever had it started again has something else to answer.
+pub(crate) fn warn_unless_started(server: &Address, started: Result<(), StepError>) {
+    if let Err(error) = started {
+        tracing::warn!(%server, %error, "its receiver was not started again");
+    }
+}

@@ -59,7 +59,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_primacy");
 /// More than any operation takes on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 
-/// One test function of a module that has `on`; `matrix`: only `cargo xtask test --matrix` runs it.
+/// One test function of a module that has `on`. Only `cargo xtask test --matrix` runs a `twin`, which
+/// the short tier has on the other of its two servers, and a `version` that the short tier does not get.
 macro_rules! case {
     ($name:ident, $server:literal) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,9 +68,16 @@ macro_rules! case {
             on($server).await;
         }
     };
-    ($name:ident, $server:literal, matrix) => {
+    ($name:ident, $server:literal, twin) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "`cargo xtask test --matrix` runs it: the short tier has this test on another server"]
+        #[ignore = "`cargo xtask test --matrix` runs it: nothing in it depends on the server, and the short tier has it on the other of MariaDB 10.11 and MySQL 9.7"]
+        async fn $name() {
+            on($server).await;
+        }
+    };
+    ($name:ident, $server:literal, version) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only, and this is another version"]
         async fn $name() {
             on($server).await;
         }
@@ -77,7 +85,7 @@ macro_rules! case {
 }
 pub(crate) use case;
 
-/// A test on every server; `matrix` keeps one out of the short tier.
+/// A test on every server; `twin` keeps one of the first two out of the short tier.
 macro_rules! on_servers {
     ($test:ident, $($mariadb:ident)?, $($mysql:ident)?) => {
         mod $test {
@@ -89,8 +97,8 @@ macro_rules! on_servers {
 
             crate::case!(mariadb_10_11, "mariadb-10.11" $(, $mariadb)?);
             crate::case!(mysql_9_7, "mysql-9.7" $(, $mysql)?);
-            crate::case!(mariadb_10_5, "mariadb-10.5", matrix);
-            crate::case!(mariadb_11_8, "mariadb-11.8", matrix);
+            crate::case!(mariadb_10_5, "mariadb-10.5", version);
+            crate::case!(mariadb_11_8, "mariadb-11.8", version);
         }
     };
 }
@@ -104,13 +112,13 @@ pub(crate) use on_each_server;
 
 /// The same where nothing in it depends on the server: the short tier has it on MariaDB alone.
 macro_rules! on_mariadb_first {
-    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, , matrix); )+ };
+    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, , twin); )+ };
 }
 pub(crate) use on_mariadb_first;
 
 /// The same with MySQL.
 macro_rules! on_mysql_first {
-    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, matrix, ); )+ };
+    ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, twin, ); )+ };
 }
 pub(crate) use on_mysql_first;
 
@@ -120,7 +128,7 @@ macro_rules! on_mysql_5_6 {
     ($($test:ident),+ $(,)?) => {
         mod mysql_5_6 { $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+            #[ignore = "`cargo xtask test --matrix` runs it: it needs MySQL 5.6, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
             async fn $test() {
                 if primacy_testkit::is_provisioned("mysql-5.6") {
                     Box::pin(super::$test("mysql-5.6")).await;

@@ -60,13 +60,7 @@ async fn what_no_other_replica_has_is_not_put_aside(server: &str) {
     let view = ended(&manager, &cluster, &operation).await;
     assert_eq!(view.outcome, Some(Outcome::Done), "{view:?}");
 
-    cluster.say("s3", "STOP SLAVE", "STOP REPLICA").await;
-    let (old, new) = (
-        "CHANGE MASTER TO MASTER_DELAY = 3600",
-        "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 3600",
-    );
-    cluster.say("s3", old, new).await;
-    cluster.say("s3", "START SLAVE", "START REPLICA").await;
+    cluster.delay("s3").await;
     receives(&cluster, "s3", "Yes").await;
     cluster.say("s2", "STOP SLAVE IO_THREAD", "STOP REPLICA IO_THREAD").await;
     cluster.sql("s1", "INSERT INTO app.t VALUES (2)").await;

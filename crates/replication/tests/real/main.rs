@@ -37,19 +37,19 @@ macro_rules! on_each_server {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+            #[ignore = "`cargo xtask test --matrix` runs it: it needs MariaDB 10.5, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
             async fn mariadb_10_5() {
                 on("mariadb-10.5").await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+            #[ignore = "`cargo xtask test --matrix` runs it: it needs MariaDB 11.8, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
             async fn mariadb_11_8() {
                 on("mariadb-11.8").await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
+            #[ignore = "`cargo xtask test --matrix` runs it: it needs MySQL 5.6, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
             async fn mysql_5_6() {
                 on("mysql-5.6").await;
             }
