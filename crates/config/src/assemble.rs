@@ -8,7 +8,8 @@ use primacy_types::{Address, HostAccessKind, Policy, Promotion, ServerPolicy};
 
 use crate::error::Problems;
 use crate::fields::{
-    Lookup, read_manager, read_policy, read_server, read_shutdown_script, read_ssh, read_timing,
+    Lookup, read_manager, read_policy, read_scripts, read_server, read_shutdown_script, read_ssh,
+    read_timing,
 };
 use crate::model::{Accounts, ClusterConfig, ClusterKind, ClusterName, Config};
 use crate::schema::Section;
@@ -268,9 +269,12 @@ impl<'t> ClusterReader<'t> {
         }
         let timing = read_timing(&self.section("cluster.*.timing"));
         let mut policy: Policy = read_policy(&self.section("cluster.*.policy"), timing);
-        let order = servers.iter().map(|s| s.address.clone()).collect();
+        let order: Vec<Address> = servers.iter().map(|s| s.address.clone()).collect();
         self.check_agents(&servers, problems);
         self.check_vips(&at, &servers, problems);
+        let scripts = read_scripts(&at);
+        policy.scripts = scripts.known();
+        policy.order.clone_from(&order);
         policy.servers = servers.into_iter().map(|s| (s.address, s.policy)).collect();
         let mut account = |role: &str| {
             let at = self.section(&format!("cluster.*.accounts.{role}"));
@@ -308,6 +312,7 @@ impl<'t> ClusterReader<'t> {
             hooks: hooks?,
             webhooks: webhooks?,
             shutdown_script: read_shutdown_script(&at),
+            scripts,
             shutdown_timeout: at.duration("shutdown_timeout"),
             purge_relay_logs_every: at
                 .value("purge_relay_logs_every")

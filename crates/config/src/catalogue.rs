@@ -5,11 +5,11 @@
 
 mod hooks;
 mod hosts;
+mod policy;
+mod scripts;
 mod security;
 
-use primacy_types::{
-    HostAccessKind, Millis, OnErrant, Promotion, RefuseOrProceed, Rejoin, WithoutAcker,
-};
+use primacy_types::{HostAccessKind, Millis, Promotion};
 
 use crate::model::ClusterKind;
 use crate::schema::Preset::{Is, Required, Unset};
@@ -91,7 +91,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         path: "cluster.*.policy",
         defaults: Some("defaults.policy"),
         doc: "What people decide beforehand, so that nobody need be asked at night.",
-        keys: POLICY,
+        keys: policy::POLICY,
     },
     Section {
         path: "cluster.*.hook[]",
@@ -261,6 +261,11 @@ const CLUSTER: &[Key] = &[
     hosts::SSH_COMMAND,
     hosts::SHUTDOWN_SCRIPT,
     hosts::SHUTDOWN_TIMEOUT,
+    scripts::FAILOVER_SCRIPT,
+    scripts::SWITCHOVER_SCRIPT,
+    scripts::REPORT_SCRIPT,
+    scripts::SECONDARY_CHECK_SCRIPT,
+    scripts::SCRIPT_TIMEOUT,
     hosts::PURGE_RELAY_LOGS_EVERY,
 ];
 
@@ -277,6 +282,13 @@ const SERVER: &[Key] = &[
         Is("neutral"),
         "How much the server is wanted as primary. `prefer`: before others; `last`: only if no \
          other can serve; `never`: not even when a person asks without `--force`.",
+    ),
+    key(
+        "ignore_failure",
+        Kind::Bool,
+        Is("false"),
+        "A failover goes on although this replica is dead or broken. It makes a difference with \
+         `broken_replicas = \"refuse\"` only.",
     ),
     key(
         "site",
@@ -384,135 +396,6 @@ const TIMING: &[Key] = &[
         Is("10m"),
         "A second automatic failover of the same cluster within this time is refused; `0s` \
          refuses none.",
-    ),
-];
-
-const POLICY: &[Key] = &[
-    key(
-        "automatic_failover",
-        Kind::Bool,
-        Is("true"),
-        "Replace a dead primary without being asked. `false`: only say so.",
-    ),
-    key(
-        "unfenced",
-        Kind::Word(words_of::<RefuseOrProceed>),
-        Is("refuse"),
-        "May a primary be replaced that cannot be fenced, so that it may still accept writes? \
-         `proceed` risks two writable servers; the plan says so.",
-    ),
-    key(
-        "on_clean_shutdown",
-        Kind::CleanShutdown,
-        Is("wait 30s"),
-        "What follows a clean shutdown of the primary: `wait 30s` (or another time) fails over if \
-         it is not back by then, `failover` does so at once, `ignore` leaves it to people.",
-    ),
-    key(
-        "write_probe",
-        Kind::OffOrDuration { min: Millis::from_secs(2), max: HOUR },
-        Is("off"),
-        "Every second the primary must commit a small row (in the table `primacy.probe`); one that \
-         has not committed anything for so long, because its disk is full or hangs, is replaced. \
-         Take a time that no commit of yours needs. Waits for locks, backups or semi-sync \
-         acknowledgements never count. `off` writes nothing.",
-    ),
-    key(
-        "on_possible_loss",
-        Kind::Word(words_of::<Option<RefuseOrProceed>>),
-        Is("auto"),
-        "When it cannot be proved that the replicas hold every acknowledged row. `auto` refuses \
-         if semi-sync was in force and proceeds, loudly, if the cluster is asynchronous.",
-    ),
-    key(
-        "allow_errant",
-        Kind::Bool,
-        Is("false"),
-        "Replicas with errant transactions (their own, that no other server has) may be promoted.",
-    ),
-    key(
-        "rejoin",
-        Kind::Word(words_of::<Rejoin>),
-        Is("auto"),
-        "When a former primary is back: `auto` makes it a replica, `ask` says so and waits for \
-         `primacy rejoin`, `never` leaves it to people. It is read-only in every case.",
-    ),
-    key(
-        "on_errant",
-        Kind::Word(words_of::<OnErrant>),
-        Is("quarantine"),
-        "When a server that is back has transactions which the primary has not. They are saved to \
-         a file first; then `quarantine` leaves it as it is, `rewind` undoes them where that is \
-         proved to be right, `rebuild` replaces its data by a copy of a replica's.",
-    ),
-    key(
-        "stay_in_site",
-        Kind::Bool,
-        Is("false"),
-        "No server outside the primary's site is promoted.",
-    ),
-    key(
-        "epoch_table",
-        Kind::Bool,
-        Is("true"),
-        "A new primary records its epoch in the table `primacy.epoch`, so that a lost history \
-         cannot turn it back.",
-    ),
-    key(
-        "heartbeat_period",
-        duration(Millis(100), HOUR),
-        Is("1s"),
-        "Replication heartbeat that repointed replicas ask of their source. Short ones let \
-         silence be noticed early.",
-    ),
-    key(
-        "connect_retry",
-        Kind::Duration { min: Millis(1000), max: DAY, whole_seconds: true },
-        Is("1s"),
-        "Pause between two connection attempts of a repointed replica, in whole seconds.",
-    ),
-    key(
-        "channel",
-        Kind::Text { min: 0, max: 64 },
-        Is(""),
-        "The replication channel (MariaDB: connection name) that Primacy manages; others are left \
-         alone. Empty is the default channel.",
-    ),
-    key(
-        "semi_sync_wait_count",
-        Kind::Integer { min: 0, max: 65_535 },
-        Is("0"),
-        "How many replicas must acknowledge a commit before the client hears of it; `0` means \
-         asynchronous. MariaDB always waits for one.",
-    ),
-    key(
-        "semi_sync_without_acker",
-        Kind::Word(words_of::<WithoutAcker>),
-        Is("block"),
-        "At a failover that leaves fewer acknowledging replicas than that: `block` promotes and \
-         commits wait, `degrade` promotes without semi-sync until they return, `refuse` does not \
-         promote.",
-    ),
-    key(
-        "reader_vip_on_primary",
-        Kind::Bool,
-        Is("true"),
-        "While no replica is healthy enough the addresses of `reader_vip` go to the primary's host. \
-         `false`: nobody has them then.",
-    ),
-    key(
-        "reader_vip_max_lag",
-        duration(Millis(1000), DAY),
-        Is("30s"),
-        "A replica that is further behind than this gets no address of `reader_vip`.",
-    ),
-    key(
-        "reader_vip_lease",
-        duration(Millis(5000), HOUR),
-        Is("10s"),
-        "A host that hears from no manager gives its addresses of `reader_vip` up after 60 % of \
-         this; those of a host that is lost go to another one after 105 % of it. It should be \
-         longer than a restart of the manager takes.",
     ),
 ];
 

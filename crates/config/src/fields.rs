@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use primacy_types::{
     Address, HostAccessKind, Millis, OnCleanShutdown, Policy, ReaderPolicy, RefuseOrProceed,
-    SemiSyncPolicy, ServerPolicy, SshSettings, Timing, WithoutAcker,
+    Scripts, SemiSyncPolicy, ServerPolicy, SshSettings, Timing, WithoutAcker,
 };
 
 use crate::model::{
     Account, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ManagerConfig,
-    ProgramConfig, SecretSource, TlsConfig,
+    ProgramConfig, ScriptsConfig, SecretSource, TlsConfig,
 };
 use crate::schema::Section;
 use crate::tree::{Found, Table};
@@ -175,6 +175,7 @@ pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPoli
     let own_access = at.found("host_access").and_then(|_| at.word("host_access"));
     ServerPolicy {
         promotion: at.word("promotion").unwrap_or_default(),
+        ignore_failure: at.flag("ignore_failure"),
         site: at.text("site"),
         delayed: at.flag("delayed"),
         host_access: own_access.unwrap_or(shared),
@@ -189,6 +190,7 @@ pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPoli
 pub(crate) fn server_fields(server: &ServerPolicy) -> Fields {
     vec![
         ("promotion", word(server.promotion)),
+        ("ignore_failure", Some(Value::Bool(server.ignore_failure))),
         ("site", server.site.as_deref().and_then(text)),
         ("delayed", Some(Value::Bool(server.delayed))),
         ("host_access", word(server.host_access)),
@@ -218,13 +220,34 @@ pub(crate) fn read_shutdown_script(at: &Lookup<'_>) -> Option<ProgramConfig> {
     Some(ProgramConfig { path: path.into(), arguments: arguments.to_vec() })
 }
 
+pub(crate) fn read_scripts(at: &Lookup<'_>) -> ScriptsConfig {
+    ScriptsConfig {
+        failover: at.text("failover_script"),
+        switchover: at.text("switchover_script"),
+        report: at.text("report_script"),
+        secondary_check: at.text("secondary_check_script"),
+        timeout: at.duration("script_timeout"),
+    }
+}
+
+fn script_fields(scripts: &ScriptsConfig) -> Fields {
+    let line = |line: &Option<String>| line.as_deref().and_then(text);
+    vec![
+        ("failover_script", line(&scripts.failover)),
+        ("switchover_script", line(&scripts.switchover)),
+        ("report_script", line(&scripts.report)),
+        ("secondary_check_script", line(&scripts.secondary_check)),
+        ("script_timeout", Some(Value::Duration(scripts.timeout))),
+    ]
+}
+
 pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
     let ssh = &cluster.ssh;
     let options = Some(ssh.options.clone()).filter(|options| !options.is_empty());
     let vips = Some(cluster.vips.clone()).filter(|vips| !vips.is_empty());
     let shutdown = cluster.shutdown_script.as_ref();
     let readers = Some(cluster.reader_vips.clone()).filter(|vips| !vips.is_empty());
-    vec![
+    let mut fields = vec![
         ("kind", word(cluster.kind)),
         ("host_access", word(cluster.host_access)),
         ("vip", vips.map(Value::VirtualAddresses)),
@@ -236,7 +259,9 @@ pub(crate) fn cluster_fields(cluster: &ClusterConfig) -> Fields {
         ("shutdown_script", shutdown.map(|script| Value::Call(script.command_line()))),
         ("shutdown_timeout", Some(Value::Duration(cluster.shutdown_timeout))),
         ("purge_relay_logs_every", cluster.purge_relay_logs_every.map(Value::Duration)),
-    ]
+    ];
+    fields.extend(script_fields(&cluster.scripts));
+    fields
 }
 
 pub(crate) fn account_fields(account: &Account) -> Fields {
@@ -293,7 +318,7 @@ pub(crate) fn timing_fields(timing: &Timing) -> Fields {
     ]
 }
 
-/// Everything but the servers, which the caller puts in.
+/// Everything but the servers and which scripts there are, which the caller puts in.
 pub(crate) fn read_policy(at: &Lookup<'_>, timing: Timing) -> Policy {
     let wait_count: u16 = at.number("semi_sync_wait_count");
     let semi_sync = (wait_count > 0).then(|| SemiSyncPolicy {
@@ -306,6 +331,7 @@ pub(crate) fn read_policy(at: &Lookup<'_>, timing: Timing) -> Policy {
     };
     let retry_seconds = at.duration("connect_retry").0 / 1000;
     Policy {
+        order: Vec::new(),
         servers: std::collections::BTreeMap::new(),
         channel: at.text("channel").unwrap_or_default(),
         automatic_failover: at.flag("automatic_failover"),
@@ -319,6 +345,14 @@ pub(crate) fn read_policy(at: &Lookup<'_>, timing: Timing) -> Policy {
             Some(Value::OffOrDuration(limit)) => limit,
             _ => None,
         },
+        ping_type: at.word("ping_type").unwrap_or_default(),
+        prefer_latest: at.flag("prefer_latest"),
+        check_lag: at.flag("check_lag"),
+        check_filters: at.flag("check_filters"),
+        broken_replicas: at.word("broken_replicas").unwrap_or_default(),
+        multi_tier: at.flag("multi_tier"),
+        keep_replication_settings: at.flag("keep_replication_settings"),
+        scripts: Scripts::default(),
         rejoin: at.word("rejoin").unwrap_or_default(),
         on_errant: at.word("on_errant").unwrap_or_default(),
         stay_in_site: at.flag("stay_in_site"),
@@ -341,8 +375,15 @@ pub(crate) fn policy_fields(policy: &Policy) -> Fields {
         ("unfenced", word(policy.unfenced)),
         ("on_clean_shutdown", Some(Value::CleanShutdown(policy.on_clean_shutdown))),
         ("write_probe", Some(Value::OffOrDuration(policy.write_probe))),
+        ("ping_type", word(policy.ping_type)),
         ("on_possible_loss", word(policy.on_possible_loss)),
         ("allow_errant", Some(Value::Bool(policy.allow_errant))),
+        ("prefer_latest", Some(Value::Bool(policy.prefer_latest))),
+        ("check_lag", Some(Value::Bool(policy.check_lag))),
+        ("check_filters", Some(Value::Bool(policy.check_filters))),
+        ("broken_replicas", word(policy.broken_replicas)),
+        ("multi_tier", Some(Value::Bool(policy.multi_tier))),
+        ("keep_replication_settings", Some(Value::Bool(policy.keep_replication_settings))),
         ("rejoin", word(policy.rejoin)),
         ("on_errant", word(policy.on_errant)),
         ("stay_in_site", Some(Value::Bool(policy.stay_in_site))),

@@ -34,7 +34,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use model::{
     Account, Accounts, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ClusterKind,
     ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, HookConfig, HookRun,
-    ManagerConfig, OnFailure, ProgramConfig, SecretSource, TlsConfig, WebhookConfig,
+    ManagerConfig, OnFailure, ProgramConfig, ScriptsConfig, SecretSource, TlsConfig, WebhookConfig,
 };
 pub use reference::reference;
 pub use show::show;

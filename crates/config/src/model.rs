@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use primacy_types::{
-    Address, HookEvent, HostAccessKind, Millis, Policy, SshSettings, VirtualAddress,
+    Address, HookEvent, HostAccessKind, Millis, Policy, Scripts, SshSettings, VirtualAddress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,8 @@ pub struct ClusterConfig {
     pub shutdown_script: Option<ProgramConfig>,
     /// How long one call of it may take.
     pub shutdown_timeout: Millis,
+    /// Scripts that are called as MHA calls them.
+    pub scripts: ScriptsConfig,
     /// How often relay logs are purged; `None`: only when somebody asks for it.
     pub purge_relay_logs_every: Option<Millis>,
 }
@@ -136,6 +138,34 @@ impl ProgramConfig {
     pub(crate) fn command_line(&self) -> Vec<String> {
         let path = self.path.to_string_lossy().into_owned();
         std::iter::once(path).chain(self.arguments.iter().cloned()).collect()
+    }
+}
+
+/// Scripts that are called as MHA calls them: each a line for a shell, to which the arguments of a
+/// call are appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptsConfig {
+    /// Takes the application's way to the primary from a dead one and gives it to the new one.
+    pub failover: Option<String>,
+    /// The same for a switchover.
+    pub switchover: Option<String>,
+    /// Is told what became of a failover.
+    pub report: Option<String>,
+    /// Asks other hosts whether they reach the primary.
+    pub secondary_check: Option<String>,
+    /// How long one call may take.
+    pub timeout: Millis,
+}
+
+impl ScriptsConfig {
+    /// What plans know of them: which ones there are.
+    pub(crate) fn known(&self) -> Scripts {
+        Scripts {
+            failover: self.failover.is_some(),
+            switchover: self.switchover.is_some(),
+            secondary_check: self.secondary_check.is_some(),
+            timeout: self.timeout,
+        }
     }
 }
 

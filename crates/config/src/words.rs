@@ -1,6 +1,9 @@
 //! The words of the file that stand for one choice among a few, beside the types they build.
 
-use primacy_types::{HostAccessKind, OnErrant, Promotion, RefuseOrProceed, Rejoin, WithoutAcker};
+use primacy_types::{
+    BrokenReplicas, HostAccessKind, OnErrant, PingType, Promotion, RefuseOrProceed, Rejoin,
+    WithoutAcker,
+};
 
 use crate::model::{ClusterKind, OnFailure};
 
@@ -71,6 +74,16 @@ impl Words for Option<RefuseOrProceed> {
 impl Words for WithoutAcker {
     const WORDS: &'static [(&'static str, Self)] =
         &[("block", Self::Block), ("degrade", Self::Degrade), ("refuse", Self::Refuse)];
+}
+
+impl Words for PingType {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("select", Self::Select), ("connect", Self::Connect), ("insert", Self::Insert)];
+}
+
+impl Words for BrokenReplicas {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("go-on", Self::GoOn), ("refuse", Self::Refuse)];
 }
 
 impl Words for Rejoin {

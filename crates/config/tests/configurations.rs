@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use primacy_config::{Config, Fingerprint, SecretSource, TlsConfig, parse, reference, show};
 use primacy_types::{
-    Address, HostAccessKind, Millis, OnCleanShutdown, Policy, Promotion, RefuseOrProceed,
-    SemiSyncPolicy, ServerPolicy, SshOption, SshUser, WithoutAcker,
+    Address, BrokenReplicas, HostAccessKind, Millis, OnCleanShutdown, PingType, Policy, Promotion,
+    RefuseOrProceed, Scripts, SemiSyncPolicy, ServerPolicy, SshOption, SshUser, WithoutAcker,
 };
 
 fn read(text: &str) -> Config {
@@ -54,6 +54,7 @@ servers = ["10.0.0.1:3306", "db2", "[::1]:3307"]
     let order: Vec<String> = cluster.servers.iter().map(ToString::to_string).collect();
     assert_eq!(order, ["db3:3307", "10.0.0.1:3306", "db2:3306", "[::1]:3307"]);
     let preferred = ServerPolicy {
+        ignore_failure: false,
         promotion: Promotion::Prefer,
         site: Some("north".to_owned()),
         delayed: true,
@@ -130,6 +131,46 @@ accounts.replication.password_file = "r.password"
     assert_eq!(b.accounts.manager.password, SecretSource::Env("P".to_owned()));
     assert_eq!(b.accounts.replication.user, "replication");
     assert_eq!(b.accounts.replication.password, SecretSource::File("r.password".into()));
+}
+
+#[test]
+fn scripts_and_rules_reach_those_who_decide() {
+    let config = read(
+        r#"
+[cluster.main]
+servers = ["db2", "db1"]
+failover_script = "/usr/local/bin/master_ip_failover --vip=10.0.0.100"
+secondary_check_script = "masterha_secondary_check -s h1 -s h2"
+script_timeout = "20s"
+accounts.manager = { user = "m", password_env = "M" }
+accounts.replication = { user = "r", password_env = "R" }
+policy = { ping_type = "insert", prefer_latest = false, check_lag = false, check_filters = false, broken_replicas = "refuse", multi_tier = true, keep_replication_settings = true }
+[cluster.main.timing]
+ping_interval = "3s"
+[[cluster.main.server]]
+address = "db3"
+ignore_failure = true
+"#,
+    );
+    let cluster = &config.clusters["main"];
+    let line = Some("/usr/local/bin/master_ip_failover --vip=10.0.0.100".to_owned());
+    assert_eq!(cluster.scripts.failover, line);
+    assert_eq!((&cluster.scripts.switchover, &cluster.scripts.report), (&None, &None));
+    assert_eq!(cluster.scripts.timeout, Millis::from_secs(20));
+    let policy = &cluster.policy;
+    let timeout = Millis::from_secs(20);
+    let known = Scripts { failover: true, switchover: false, secondary_check: true, timeout };
+    assert_eq!(policy.scripts, known);
+    let order: Vec<String> = policy.order.iter().map(ToString::to_string).collect();
+    assert_eq!(order, ["db2:3306", "db1:3306", "db3:3306"]);
+    assert!(policy.server(&"db3".parse().unwrap()).ignore_failure);
+    assert!(!policy.server(&"db1".parse().unwrap()).ignore_failure);
+    assert_eq!(policy.ping_type, PingType::Insert);
+    // The patience that probes have, commits have too.
+    assert_eq!(policy.write_limit(), Some(Millis::from_secs(12)));
+    assert_eq!(policy.broken_replicas, BrokenReplicas::Refuse);
+    assert!(!policy.prefer_latest && !policy.check_lag && !policy.check_filters);
+    assert!(policy.multi_tier && policy.keep_replication_settings);
 }
 
 #[test]
@@ -220,11 +261,17 @@ fn show_writes_every_key_and_marks_what_is_default() {
     ssh_command = "ssh"  # default
     # shutdown_script: no server is powered off
     shutdown_timeout = "1m"  # default
+    # failover_script: none
+    # switchover_script: none
+    # report_script: none
+    # secondary_check_script: none
+    script_timeout = "1m"  # default
     # purge_relay_logs_every: they are purged by `primacy purge-relay-logs` only
 
     [[cluster.main.server]]
     address = "db1:3306"
     promotion = "neutral"  # default
+    ignore_failure = false  # default
     # site: none
     delayed = false  # default
     host_access = "auto"  # default
@@ -234,6 +281,7 @@ fn show_writes_every_key_and_marks_what_is_default() {
     [[cluster.main.server]]
     address = "db2:3306"
     promotion = "neutral"  # default
+    ignore_failure = false  # default
     # site: none
     delayed = false  # default
     host_access = "auto"  # default
@@ -274,8 +322,15 @@ fn show_writes_every_key_and_marks_what_is_default() {
     unfenced = "refuse"  # default
     on_clean_shutdown = "wait 30s"  # default
     write_probe = "off"  # default
+    ping_type = "select"  # default
     on_possible_loss = "auto"  # default
     allow_errant = false  # default
+    prefer_latest = true  # default
+    check_lag = true  # default
+    check_filters = true  # default
+    broken_replicas = "go-on"  # default
+    multi_tier = false  # default
+    keep_replication_settings = false  # default
     rejoin = "auto"  # default
     on_errant = "quarantine"  # default
     stay_in_site = false  # default

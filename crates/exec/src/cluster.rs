@@ -13,7 +13,7 @@ use primacy_store::Store;
 use primacy_types::{Address, ClusterSnapshot, Policy, ServerFacts};
 use secrecy::SecretString;
 
-use crate::{Chronicle, Clock, Hooks, Links, Router, ShutdownScript};
+use crate::{Chronicle, Clock, Hooks, Links, Router, Scripts, ShutdownScript};
 
 /// Whoever can look at the servers.
 #[async_trait]
@@ -104,6 +104,8 @@ pub struct Cluster {
     pub clock: Clock,
     /// The last rung of the fencing ladder.
     pub shutdown: Option<ShutdownScript>,
+    /// Scripts that are called as MHA calls them.
+    pub scripts: Scripts,
 }
 
 impl fmt::Debug for Cluster {

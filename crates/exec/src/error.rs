@@ -1,6 +1,7 @@
 //! Why a step failed, in words for the person who is paged.
 
 use primacy_dcs::LockError;
+use primacy_hooks::Outcome as ScriptOutcome;
 use primacy_host::HostError;
 use primacy_plan::Refusal;
 use primacy_rescue::RescueError;
@@ -45,6 +46,18 @@ pub enum StepError {
         server: Address,
         /// Why.
         source: Box<RescueError>,
+    },
+    /// A script that moves the applications' address did not do it.
+    #[error("{script} --command={command} for {server} failed: {outcome}")]
+    Script {
+        /// Whose address.
+        server: Address,
+        /// Its key in the configuration.
+        script: &'static str,
+        /// What it was told.
+        command: &'static str,
+        /// What came of it.
+        outcome: Box<ScriptOutcome>,
     },
     /// No progress, or not done, for too long.
     #[error("{server}: {what} ({limit} passed)")]
@@ -111,6 +124,7 @@ impl StepError {
             | Self::Host { server, .. }
             | Self::Restart { server, .. }
             | Self::Rescue { server, .. }
+            | Self::Script { server, .. }
             | Self::Stalled { server, .. }
             | Self::NotAttached { server, .. }
             | Self::Impossible { server, .. } => Some(server),

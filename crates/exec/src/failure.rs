@@ -2,7 +2,9 @@
 //! everything is put back; after it a failover plans again without whoever failed, and a switchover
 //! tries again.
 
-use primacy_plan::{OperationKind, Step, diagnose};
+use std::time::Duration;
+
+use primacy_plan::{OperationKind, PlannedStep, Step, diagnose};
 use primacy_store::Level;
 use primacy_types::Address;
 
@@ -15,6 +17,9 @@ use crate::steps;
 /// How often a step after the point of no return is tried before the operation is left to be
 /// resumed (a switchover) or another winner is looked for (a failover).
 const TRIES: u32 = 3;
+
+/// Pause before a script that failed is called again.
+const CALL_AGAIN: Duration = Duration::from_secs(5);
 
 /// What to do after a step has failed.
 #[derive(Debug)]
@@ -42,6 +47,9 @@ impl Operation<'_> {
             self.fail_or_wait(error).await?;
             return Ok(Next::Again);
         }
+        if let Step::GiveAddress { server } = &step {
+            return self.address_not_given(server.clone(), error, tries).await;
+        }
         if self.plan.kind != OperationKind::Failover {
             if !self.past_no_return {
                 return Err(self.back_out(error).await);
@@ -53,6 +61,8 @@ impl Operation<'_> {
             return Ok(Next::Again);
         }
         match step {
+            // Nothing has happened to the old primary yet.
+            Step::TakeAddress { .. } => Err(self.back_out(error).await),
             Step::Fence { .. } => self.fence_failed(error, tries).await,
             // A replica that cannot be asked to stop receiving is measured as unreachable next.
             Step::SealReceivers { .. } => Ok(Next::GoOn),
@@ -67,6 +77,10 @@ impl Operation<'_> {
                 steps::make_sure_it_is_closed(self.cluster, &server).await.map_err(|worse| {
                     OperationError::HalfWay { error: Box::new(error), undo: worse.to_string() }
                 })?;
+                let gives = |s: &PlannedStep| matches!(s.step, Step::GiveAddress { .. });
+                if self.plan.steps.iter().any(gives) {
+                    steps::forget_address(self.cluster, &server, &self.shared).await;
+                }
                 self.exclude(server);
                 Ok(Next::PlanAgain)
             }
@@ -146,6 +160,46 @@ impl Operation<'_> {
             );
         }
         tokio::time::sleep(RETRY).await;
+        Ok(Next::Again)
+    }
+
+    /// The script did not give the address to the winner, which has all data and is not open. A
+    /// switchover gives the role back; a failover is held, because nobody would find the winner,
+    /// until the script succeeds or a person goes on without it. Where the script has opened the
+    /// winner, applications may have written there, and there is no way back.
+    async fn address_not_given(
+        &mut self,
+        winner: Address,
+        error: StepError,
+        tries: u32,
+    ) -> Result<Next, OperationError> {
+        if steps::accepts_writes(self.cluster, &winner).await {
+            let why = format!("{error}; but it has opened {winner}, so this is the primary now");
+            self.tell(Level::Alarm, why);
+            self.left.push(error.to_string());
+            return Ok(Next::GoOn);
+        }
+        if self.plan.kind != OperationKind::Failover {
+            return Err(self.give_back(error).await);
+        }
+        if tries == 1 || tries.is_multiple_of(10) {
+            let how = "mend the script, which is called again, or go on without it: `primacy \
+                       failover --force`";
+            self.tell(Level::Alarm, format!("HELD: {error} ({how})"));
+        }
+        self.control.permit = None;
+        let amendments = &mut self.control.amendments;
+        if let Ok(Ok(())) = tokio::time::timeout(CALL_AGAIN, amendments.changed()).await {
+            // Waiting for it has marked it as seen.
+            amendments.mark_changed();
+        }
+        let forced = |request: &Request| matches!(request, Request::Failover(f) if f.force);
+        if self.take_amendments() && forced(&self.request) {
+            let why = format!("a person goes on without the script: {error}");
+            self.tell(Level::Warning, why.clone());
+            self.left.push(why);
+            return Ok(Next::GoOn);
+        }
         Ok(Next::Again)
     }
 

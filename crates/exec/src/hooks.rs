@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::hooks::alarms::Alarms;
+use crate::scripts::{Scripts, Told as Report};
 use crate::{Chronicle, Clock, Entry};
 
 /// So many events wait for a webhook that is down before newer ones are dropped.
@@ -35,7 +36,7 @@ pub struct Hooks {
     caller: Caller,
     clock: Clock,
     webhooks: Option<NotifierHandle>,
-    beside: mpsc::UnboundedSender<Told>,
+    beside: mpsc::UnboundedSender<Beside>,
     running: Mutex<Option<Running>>,
 }
 
@@ -44,6 +45,14 @@ struct Running {
     notifier: Notifier,
     lanes: JoinSet<()>,
     stop: watch::Sender<bool>,
+}
+
+/// What is done beside operations, in order.
+enum Beside {
+    /// Programs are told of a moment.
+    Moment(Told),
+    /// The report script is told of a failover.
+    Report(Report, OperationId),
 }
 
 /// What is to be told to programs.
@@ -57,6 +66,8 @@ struct Told {
 struct Caller {
     cluster: String,
     hooks: Arc<[Hook]>,
+    /// Among them the one that is told of failovers; `None` if nobody is to be called.
+    scripts: Option<Scripts>,
     chronicle: Chronicle,
 }
 
@@ -67,11 +78,14 @@ impl Hooks {
         cluster: &str,
         hooks: Vec<Hook>,
         webhooks: Vec<Subscription>,
+        scripts: Option<Scripts>,
         chronicle: Chronicle,
         clock: Clock,
     ) -> Self {
-        let told_of_nothing = hooks.is_empty() && webhooks.is_empty();
-        let caller = Caller { cluster: cluster.to_owned(), hooks: hooks.into(), chronicle };
+        let scripts = scripts.filter(Scripts::reports);
+        let told_of_nothing = hooks.is_empty() && webhooks.is_empty() && scripts.is_none();
+        let cluster_name = cluster.to_owned();
+        let caller = Caller { cluster: cluster_name, hooks: hooks.into(), scripts, chronicle };
         let (beside, inbox) = mpsc::unbounded_channel();
         let mut this = Self { caller, clock, webhooks: None, beside, running: Mutex::new(None) };
         if told_of_nothing {
@@ -117,7 +131,18 @@ impl Hooks {
     pub(crate) fn tell(&self, operation: &OperationId, notice: Notice) {
         self.tell_webhooks(&notice);
         // Without anybody to be told there is no lane.
-        let _ = self.beside.send(Told { notice, operation: Some(operation.clone()) });
+        let told = Told { notice, operation: Some(operation.clone()) };
+        let _ = self.beside.send(Beside::Moment(told));
+    }
+
+    /// Whether there is a script that is told of failovers.
+    pub(crate) const fn reports(&self) -> bool {
+        self.caller.scripts.is_some()
+    }
+
+    /// Tells the report script of a failover; nothing waits for it.
+    pub(crate) fn report(&self, operation: &OperationId, report: Report) {
+        let _ = self.beside.send(Beside::Report(report, operation.clone()));
     }
 
     fn tell_webhooks(&self, notice: &Notice) {
@@ -185,7 +210,7 @@ impl Caller {
     /// One after another, so that `after_fence` comes before `after_failover`.
     async fn call_beside(
         self,
-        mut inbox: mpsc::UnboundedReceiver<Told>,
+        mut inbox: mpsc::UnboundedReceiver<Beside>,
         mut stopped: watch::Receiver<bool>,
     ) {
         loop {
@@ -196,10 +221,23 @@ impl Caller {
                     continue;
                 }
             };
-            let Some(told) = told else { return };
-            // At these moments a failure is reported and changes nothing.
-            let _reported = self.call_all(&told).await;
+            match told {
+                // At these moments a failure is reported and changes nothing.
+                Some(Beside::Moment(told)) => drop(self.call_all(&told).await),
+                Some(Beside::Report(report, operation)) => {
+                    self.report_failover(&report, &operation).await;
+                }
+                None => return,
+            }
         }
+    }
+
+    async fn report_failover(&self, report: &Report, operation: &OperationId) {
+        let Some(scripts) = &self.scripts else { return };
+        let Some(outcome) = scripts.report(report).await else { return };
+        let level = if outcome.is_success() { Level::Info } else { Level::Warning };
+        let text = format!("report_script: {outcome}");
+        self.chronicle.tell(&self.cluster, Some(operation), level, text);
     }
 
     async fn call_for_alarms(self, mut inbox: mpsc::Receiver<Told>) {

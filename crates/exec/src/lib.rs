@@ -28,6 +28,7 @@ mod request;
 mod restart;
 mod rewind;
 mod router;
+mod scripts;
 mod shared;
 mod shutdown;
 mod start;
@@ -57,6 +58,7 @@ pub use restart::{
 };
 pub use rewind::{Rewind, RewindError, Rewound, prove, rewind, rewind_rows, statement_limit};
 pub use router::{LocalRouter, Route, RouteError, Router};
+pub use scripts::{Called, ScriptContext, ScriptLines, Scripts};
 pub use shutdown::{ShutdownScript, Stopped};
 pub use start::{close, is_left_at_a_rescue, plan, repoint_stray, resume, start, start_restarted};
-pub use steps::leave_to_others;
+pub use steps::{leave_to_others, return_address};

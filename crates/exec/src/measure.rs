@@ -165,15 +165,18 @@ impl Operation<'_> {
         Ok(())
     }
 
-    fn take_amendments(&mut self) {
+    /// Whether a person has changed the request meanwhile; it is taken over.
+    pub(crate) fn take_amendments(&mut self) -> bool {
         if !self.control.amendments.has_changed().unwrap_or(false) {
-            return;
+            return false;
         }
         let amendment = self.control.amendments.borrow_and_update().clone();
         if let (Some(amended), Request::Failover(request)) = (amendment, &mut self.request) {
             *request = amended;
             self.tell(Level::Notice, "a person changed the request of this failover".to_owned());
+            return true;
         }
+        false
     }
 }
 

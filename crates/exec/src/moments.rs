@@ -14,10 +14,19 @@ use serde_json::json;
 
 use crate::error::{OperationError, StepError};
 use crate::operation::Operation;
+use crate::scripts::Told as Report;
 
 /// How long the servers may take to answer after hooks were called. One that is dead is waited for
 /// so long.
 const LOOK: Duration = Duration::from_millis(300);
+
+/// A single argument of a program may not have more than 128 KiB.
+const LONGEST: usize = 32 << 10;
+
+fn shortened(body: &str) -> String {
+    let end = (0..=LONGEST.min(body.len())).rev().find(|end| body.is_char_boundary(*end));
+    body[..end.unwrap_or_default()].to_owned()
+}
 
 impl Operation<'_> {
     /// Calls the hooks that come before the operation. Nothing was touched yet.
@@ -122,6 +131,43 @@ impl Operation<'_> {
             notice.new_primary = None;
         }
         self.cluster.hooks.tell(&self.journal.id, notice);
+        if event == HookEvent::AfterFailover && self.cluster.hooks.reports() {
+            self.cluster.hooks.report(&self.journal.id, self.report(outcome, sentence));
+        }
+    }
+
+    /// What people are told of a failover, by way of `report_script`.
+    fn report(&self, outcome: Outcome, sentence: &str) -> Report {
+        let plan = &self.plan;
+        let promoted = outcome == Outcome::Done;
+        let verified = plan.steps.iter().find_map(|planned| match &planned.step {
+            Step::Verify { replicas, .. } => Some(replicas.as_slice()),
+            _ => None,
+        });
+        let left = |server: &Address| {
+            let name = server.to_string();
+            self.left.iter().any(|left| left.contains(&name))
+        };
+        let follow = verified.into_iter().flatten().filter(|server| !left(server)).cloned();
+        let ended = match (promoted, self.left.is_empty()) {
+            (true, true) => "succeeded",
+            (true, false) => "succeeded, with work left",
+            (false, _) => "did not succeed",
+        };
+        let to = if promoted { format!(" to {}", plan.winner) } else { String::new() };
+        let mut body = vec![sentence.to_owned()];
+        body.extend(self.left.iter().map(|left| format!("Left to be repaired: {left}")));
+        body.extend(
+            plan.coverage.iter().map(|c| format!("What is known of losses: {}", c.sentence)),
+        );
+        body.extend(plan.notes.iter().cloned());
+        body.push(format!("The timeline: primacy history {}", self.journal.id));
+        Report {
+            orig: plan.old.clone(),
+            new: promoted.then(|| (plan.winner.clone(), follow.collect())),
+            subject: format!("{}: failover of {}{to} {ended}", plan.cluster, plan.old),
+            body: shortened(&body.join("\n")),
+        }
     }
 
     fn lost(&self) -> Option<LostTransactions> {

@@ -43,12 +43,22 @@ pub(crate) struct Detached {
     pub(crate) channel: ChannelStatus,
 }
 
+/// Where the address of applications is, as far as scripts have moved it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AddressAt {
+    /// It was taken from this server and given to nobody.
+    pub(crate) taken_from: Option<Address>,
+    /// The script of switchovers has taken it.
+    pub(crate) by_switchover: bool,
+}
+
 /// Keys of the operation's data.
 const DETACHED: &str = "detached";
 const PAIR: &str = "positions";
 const CHANNELS: &str = "channels";
 const SAVED: &str = "saved";
 const POWERED_OFF: &str = "powered-off";
+const ADDRESS: &str = "address";
 
 /// So many operations back a pair of places is looked for.
 const REMEMBERED: usize = 50;
@@ -160,6 +170,11 @@ impl Shared {
             known.powered_off.clone()
         };
         self.keep(POWERED_OFF, &all).await
+    }
+
+    /// Puts on record where the address of applications is.
+    pub(crate) async fn set_address(&self, at: &AddressAt) -> Result<(), StoreError> {
+        self.keep(ADDRESS, at).await
     }
 
     /// The places at which logs continue each other, once they are known.
@@ -294,6 +309,23 @@ pub(crate) async fn of_earlier(
     let (source, primary) = (source.clone(), primary.clone());
     newest(cluster, true, PAIR, move |pair: &Pair| pair.server == primary && pair.source == source)
         .await
+}
+
+/// Where the last operation that moved the address of applications has left it, and which one.
+pub(crate) async fn address_left(
+    cluster: &Cluster,
+) -> Result<Option<(OperationId, AddressAt)>, StoreError> {
+    let known = |_: &AddressAt| true;
+    let Some(shared) = newest(cluster, false, ADDRESS, known).await? else { return Ok(None) };
+    let at = shared.read(ADDRESS).await?.unwrap_or_default();
+    Ok(Some((shared.id.clone(), at)))
+}
+
+/// Puts on record that the address was given back which an operation had taken.
+pub(crate) async fn address_returned(cluster: &Cluster, id: OperationId) -> Result<(), StoreError> {
+    let store = cluster.store.clone();
+    let value = serde_json::to_value(AddressAt::default()).unwrap_or_default();
+    blocking(move || store.set_data(&id, ADDRESS, &value)).await
 }
 
 /// In whose binary log a server stands that was given saved events late, when `primary` had its

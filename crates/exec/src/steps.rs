@@ -2,6 +2,7 @@
 //! ([`prepare`]), the doing itself ([`perform`]), and a way back where there is one
 //! ([`crate::undo`]). All of it is idempotent: a restarted manager does the step again.
 
+mod address;
 mod apply;
 mod attach;
 mod block;
@@ -28,6 +29,8 @@ use crate::Cluster;
 use crate::error::StepError;
 use crate::shared::Shared;
 
+pub use address::return_address;
+pub(crate) use address::{forget as forget_address, put_back as put_address_back};
 pub(crate) use block::reopen;
 pub(crate) use empty::empty_relay_logs;
 pub(crate) use events::silence as silence_events;
@@ -47,7 +50,7 @@ pub(crate) async fn prepare(cluster: &Cluster, planned: &PlannedStep) -> Result<
     match &planned.step {
         Step::BlockWrites { server, .. } => block::before(cluster, server, limit).await,
         Step::SemiSyncRole { server, .. } => semi_sync::before(cluster, server, limit).await,
-        Step::Detach { server }
+        Step::Detach { server, .. }
         | Step::Level { server, .. }
         | Step::Rescue { server, .. }
         | Step::Repoint { server, may_lag: false, .. } => {
@@ -104,7 +107,11 @@ pub(crate) async fn perform(
             places::catch_up(cluster, server, source, limit).await
         }
         Step::CatchUp { server, source } => apply::catch_up(cluster, server, source, limit).await,
-        Step::Detach { server } => promote::detach(cluster, server, limit, shared).await,
+        Step::Detach { server, keep } => {
+            promote::detach(cluster, server, *keep, limit, shared).await
+        }
+        Step::TakeAddress { server } => address::take(cluster, plan, server, shared).await,
+        Step::GiveAddress { server } => address::give(cluster, plan, server, shared).await,
         Step::SemiSyncRole { server, source, wait_count } => {
             semi_sync::set(cluster, server, *source, *wait_count, limit).await
         }

@@ -13,10 +13,13 @@ use crate::{Cluster, steps};
 /// returned.
 pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
     let mut failed = Vec::new();
-    // The blocked primary first: nobody else was opened, and writes wait for it.
+    // What was given to the winner is taken from it before anybody else may be found there. Then
+    // the blocked primary: nobody else was opened, and writes wait for it.
+    let given = begun_as(operation, |step| matches!(step, Step::GiveAddress { .. })).await;
     let blocked = blocked(operation).await;
-    let rest = (0..operation.begun.len()).rev().filter(|at| Some(*at) != blocked);
-    for at in blocked.into_iter().chain(rest.collect::<Vec<_>>()) {
+    let first: Vec<_> = given.into_iter().chain(blocked).collect();
+    let rest = (0..operation.begun.len()).rev().filter(|at| !first.contains(at));
+    for at in first.iter().copied().chain(rest.collect::<Vec<_>>()) {
         let begun = operation.begun[at].clone();
         if begun.undone || !begun.started {
             continue;
@@ -24,7 +27,14 @@ pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
         let Some(planned) = planned(operation, begun.generation, begun.index).await else {
             continue;
         };
-        match one(operation.cluster, &planned, &begun.detail, &operation.shared).await {
+        let Operation { cluster, plan, shared, .. } = operation;
+        let undone = match &planned.step {
+            step @ (Step::TakeAddress { .. } | Step::GiveAddress { .. }) => {
+                steps::put_address_back(cluster, plan, step, shared).await
+            }
+            _ => one(cluster, &planned, &begun.detail, shared).await,
+        };
+        match undone {
             Ok(()) => {
                 operation.begun[at].undone = true;
                 operation.journal.note(
@@ -43,9 +53,14 @@ pub(crate) async fn all(operation: &mut Operation<'_>) -> Result<(), String> {
 
 /// Which of the steps that were begun blocked the primary.
 async fn blocked(operation: &Operation<'_>) -> Option<usize> {
+    begun_as(operation, |step| matches!(step, Step::BlockWrites { .. })).await
+}
+
+/// The first of the steps that were begun that is such a one.
+async fn begun_as(operation: &Operation<'_>, is_it: fn(&Step) -> bool) -> Option<usize> {
     for (at, begun) in operation.begun.iter().enumerate() {
         let planned = planned(operation, begun.generation, begun.index).await;
-        if matches!(planned.map(|p| p.step), Some(Step::BlockWrites { .. })) {
+        if planned.is_some_and(|planned| is_it(&planned.step)) {
             return Some(at);
         }
     }
@@ -80,7 +95,7 @@ async fn one(
         Step::SemiSyncRole { server, .. } => {
             steps::restore_semi_sync(cluster, server, noted, limit).await
         }
-        Step::Detach { server }
+        Step::Detach { server, .. }
         | Step::Level { server, .. }
         | Step::Rescue { server, .. }
         | Step::Repoint { server, .. } => {
@@ -104,6 +119,8 @@ async fn one(
         | Step::Save { .. }
         | Step::PairPositions { .. }
         | Step::CatchUp { .. }
+        | Step::TakeAddress { .. }
+        | Step::GiveAddress { .. }
         | Step::RecordEpoch { .. }
         | Step::OpenWrites { .. }
         | Step::Route { .. }

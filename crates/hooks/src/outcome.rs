@@ -154,6 +154,14 @@ impl Outcome {
         self.exit.is_success()
     }
 
+    /// The code with which it ended by itself.
+    pub const fn code(&self) -> Option<i32> {
+        match self.exit {
+            Exit::Exited(code) => Some(code),
+            _ => None,
+        }
+    }
+
     /// The last lines of what it said (on standard error, else on standard output), short enough
     /// for a sentence and with control characters spelled out; `None` if it said nothing.
     pub fn said(&self) -> Option<String> {

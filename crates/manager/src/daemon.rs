@@ -29,7 +29,7 @@ use crate::setup::Shared;
 const LOOK_AT_FILE: Duration = Duration::from_secs(2);
 
 /// What all clusters of this process share; opens the history.
-pub(crate) fn shared(config: &Config) -> Result<Shared, ManagerError> {
+pub(crate) fn shared(config: &Config, config_file: &Path) -> Result<Shared, ManagerError> {
     let state_dir = &config.manager.state_dir;
     std::fs::create_dir_all(state_dir)
         .map_err(|source| ManagerError::State { path: state_dir.clone(), source })?;
@@ -43,7 +43,8 @@ pub(crate) fn shared(config: &Config) -> Result<Shared, ManagerError> {
     };
     let chronicle = Chronicle::start(store.clone(), clock);
     let credentials = config.manager.certificates.as_ref().map(credentials).transpose()?;
-    Ok(Shared { store, clock, chronicle, holder, credentials })
+    let config_file = std::path::absolute(config_file).unwrap_or_else(|_| config_file.to_owned());
+    Ok(Shared { store, clock, chronicle, holder, config_file: config_file.into(), credentials })
 }
 
 /// What agents are shown.
@@ -78,7 +79,7 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
     if Client::connect(&socket).await.is_ok() {
         return Err(ManagerError::Running { socket });
     }
-    let shared = shared(&config)?;
+    let shared = shared(&config, config_file)?;
     let clusters = Arc::new(Clusters::default());
     let health = HealthAddress::start(config.manager.health.as_ref(), &clusters).await?;
     let brakes = config.manager.max_failovers_at_once;

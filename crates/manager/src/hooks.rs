@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use primacy_config::{ClusterConfig, HookConfig, HookRun, WebhookConfig};
-use primacy_exec::Hooks;
+use primacy_exec::{Hooks, Scripts};
 use primacy_hooks::{Authorities, Hook, HookEvent, Subscription, Webhook, WebhookOptions};
 use primacy_plan::{Finding, Severity};
 use secrecy::{ExposeSecret, SecretString};
@@ -60,6 +60,7 @@ async fn ready(name: String, config: &WebhookConfig) -> Result<Told, ManagerErro
 pub(crate) fn start(
     config: &ClusterConfig,
     webhooks: &[Told],
+    scripts: Scripts,
     shared: &Shared,
 ) -> Result<Hooks, ManagerError> {
     let hooks = config.hooks.iter().map(hook).collect::<Result<Vec<_>, _>>()?;
@@ -68,13 +69,14 @@ pub(crate) fn start(
         events: config.at.clone(),
     });
     let (chronicle, subscriptions) = (shared.chronicle.clone(), subscriptions.collect());
-    Ok(Hooks::start(config.name.as_str(), hooks, subscriptions, chronicle, shared.clock))
+    let name = config.name.as_str();
+    Ok(Hooks::start(name, hooks, subscriptions, Some(scripts), chronicle, shared.clock))
 }
 
 /// Hooks for whoever only looks: nobody is called.
 pub(crate) fn none(config: &ClusterConfig, shared: &Shared) -> Hooks {
     let chronicle = shared.chronicle.clone();
-    Hooks::start(config.name.as_str(), Vec::new(), Vec::new(), chronicle, shared.clock)
+    Hooks::start(config.name.as_str(), Vec::new(), Vec::new(), None, chronicle, shared.clock)
 }
 
 fn hook(config: &HookConfig) -> Result<Hook, ManagerError> {

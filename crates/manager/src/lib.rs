@@ -5,6 +5,7 @@
 //! one operation at a time. [`Standalone`] is the same without the supervisor, for commands that
 //! find no manager running.
 
+mod address_script;
 mod check;
 mod chores;
 mod cluster;
@@ -27,6 +28,7 @@ mod reload;
 mod repairs;
 mod restarts;
 mod returned;
+mod secondary;
 mod service;
 mod setup;
 mod standalone;

@@ -4,8 +4,8 @@
 use primacy_plan::write_cause;
 use primacy_types::{
     Address, BinlogPosition, ChannelStatus, Contact, ContactFailure, FenceRung, FileAccess,
-    GtidMode, Millis, Moment, ProcessState, ReceiverState, ServerFacts, ServerObservation,
-    TransactionSet, WriteTrouble, WriteWord,
+    GtidMode, Millis, Moment, ProcessState, ReceiverState, SecondaryAnswer, SecondaryWord,
+    ServerFacts, ServerObservation, TransactionSet, WriteTrouble, WriteWord,
 };
 
 /// What a receiver had at a look; a difference means that something came.
@@ -87,6 +87,7 @@ impl Memory {
             }
             self.stood = Some(stands);
         }
+        self.observation.secondary = None;
         self.observation.contact = Contact::Answering { at: now };
         self.observation.facts = Some(facts);
         // The facts are at least as fresh as the moment at which they were asked for.
@@ -135,6 +136,11 @@ impl Memory {
             self.stood = None;
         }
         self.observation.writes = Some(WriteTrouble { since, at: now, word });
+    }
+
+    /// What the secondary check said, which was called at `asked`.
+    pub(crate) fn set_secondary(&mut self, asked: Moment, answer: SecondaryAnswer) {
+        self.observation.secondary = Some(SecondaryWord { asked, answer });
     }
 
     pub(crate) fn set_process(&mut self, process: Option<ProcessState>) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use primacy_exec::{Clock, Eyes, Links};
+use primacy_plan::without_kept_settings;
 use primacy_probe::Gap;
 use primacy_store::Store;
 use primacy_types::{
@@ -283,6 +284,7 @@ impl Observatory {
             let never = ServerPolicy { promotion: Promotion::Never, ..policy };
             snapshot.policy.servers.insert(server.clone(), never);
         }
+        without_kept_settings(&mut snapshot);
         state.unacknowledged.settle(&mut snapshot);
         snapshot
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use primacy_exec::Eyes;
 use primacy_plan::replicates_by_place;
 use primacy_probe::{Depth, classify, observe};
-use primacy_types::{Address, ContactFailure, ServerFacts};
+use primacy_types::{Address, ContactFailure, PingType, ServerFacts};
 use primacy_wire::{ConnectOptions, Session, WireError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -141,7 +141,8 @@ impl ProbeTask {
             false if replicates_by_place(&observatory.remembered()) => Depth::Place,
             false => Depth::Quick,
         };
-        match self.ask(depth, limit).await {
+        let new = observatory.policy().ping_type == PingType::Connect;
+        match self.ask(depth, limit, new).await {
             Ok((facts, gaps)) => {
                 if complete {
                     self.complete_at = Some(Instant::now());
@@ -180,8 +181,12 @@ impl ProbeTask {
         &mut self,
         depth: Depth,
         limit: Duration,
+        new: bool,
     ) -> Result<(ServerFacts, Vec<primacy_probe::Gap>), WireError> {
         let deadline = Instant::now() + limit;
+        if new && let Some(session) = self.session.take() {
+            session.close().await;
+        }
         if self.session.as_ref().is_none_or(Session::is_broken) {
             let mut options = self.options.clone();
             options.connect_timeout = options.connect_timeout.min(limit);

@@ -1,6 +1,7 @@
 //! Builds what a cluster needs from its configuration.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use primacy_agent_api::{AgentClient, Credentials, DEFAULT_PORT};
 use primacy_config::{ClusterConfig, TlsConfig};
 use primacy_dcs::{ClusterLock, Holder, LeaseGranter, LocalLeases};
 use primacy_exec::{
-    Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, ReplicationAccount, ShutdownScript,
+    Chronicle, Clock, Cluster, Hosts, Links, LocalRouter, ReplicationAccount, ScriptContext,
+    ScriptLines, Scripts, ShutdownScript,
 };
 use primacy_store::Store;
 use primacy_types::{Address, Epoch, HostAccessKind, Millis, Moment};
@@ -58,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) chronicle: Chronicle,
     pub(crate) holder: Holder,
+    /// The file of the configuration.
+    pub(crate) config_file: Arc<Path>,
     /// What agents are shown; `None` if none are asked.
     pub(crate) credentials: Option<Arc<Credentials>>,
 }
@@ -119,8 +123,9 @@ pub(crate) fn watch(
         tls: config.tls != TlsConfig::Off,
     };
     let links = Arc::new(Links::new(template));
+    let scripts = scripts(config, secrets, shared);
     let hooks = match locking {
-        Locking::Take => hooks::start(config, &secrets.webhooks, shared)?,
+        Locking::Take => hooks::start(config, &secrets.webhooks, scripts.clone(), shared)?,
         Locking::Leave => hooks::none(config, shared),
     };
     let observatory = Observatory::start(
@@ -180,10 +185,17 @@ pub(crate) fn watch(
         eyes: Arc::clone(&observatory) as _,
         clock: shared.clock,
         shutdown,
+        scripts,
     };
     let cluster = Arc::new(cluster);
-    if locking == Locking::Take && cluster.policy.write_probe.is_some() {
+    if locking == Locking::Take && cluster.policy.write_limit().is_some() {
         host_tasks.push(crate::write_probe::start(&cluster, &observatory));
+    }
+    if locking == Locking::Take && cluster.policy.scripts.failover {
+        host_tasks.push(crate::address_script::start(&cluster, &observatory));
+    }
+    if locking == Locking::Take && cluster.policy.scripts.secondary_check {
+        host_tasks.push(crate::secondary::start(&cluster, &observatory));
     }
     let hook_programs = hooks::programs(config);
     Ok(Watched {
@@ -204,6 +216,25 @@ fn shutdown_script(config: &ClusterConfig) -> Result<Option<ShutdownScript>, Man
     let limit = config.shutdown_timeout.as_duration();
     let script = ShutdownScript::new(&program.path, &program.arguments, limit, config.ssh.clone())?;
     Ok(Some(script))
+}
+
+/// Scripts that are called as MHA calls them.
+fn scripts(config: &ClusterConfig, secrets: &Secrets, shared: &Shared) -> Scripts {
+    let lines = &config.scripts;
+    let lines = ScriptLines {
+        failover: lines.failover.clone(),
+        switchover: lines.switchover.clone(),
+        report: lines.report.clone(),
+        secondary_check: lines.secondary_check.clone(),
+        limit: lines.timeout,
+    };
+    let context = ScriptContext {
+        ssh: config.ssh.clone(),
+        user: config.accounts.manager.user.clone(),
+        password: secrets.manager.clone(),
+        config: shared.config_file.to_path_buf(),
+    };
+    Scripts::new(lines, context)
 }
 
 /// The agents of the servers that have one.

@@ -57,7 +57,7 @@ impl Standalone {
                 known: known.join(", "),
             });
         }
-        let shared = shared(&config)?;
+        let shared = shared(&config, config_file)?;
         let wanted = |c: &&ClusterConfig| cluster.is_none_or(|name| c.name.as_str() == name);
         let watched = config.clusters.values().filter(wanted);
         let watched = watched.map(|c| (c.name.to_string(), OnceCell::new())).collect();

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use primacy_exec::{Control, OperationError, REJOIN, Report, Request, resume, start};
+use primacy_exec::{
+    Control, OperationError, REJOIN, Report, Request, StepError, resume, return_address, start,
+};
 use primacy_plan::{Decision, Diagnosis, FailoverRequest, decide, descends_from, diagnose};
 use primacy_store::{Level, OperationRecord};
 use primacy_types::{Address, ClusterSnapshot, GtidMode};
@@ -27,8 +29,8 @@ const TENSE: Duration = Duration::from_millis(25);
 /// Pause before something that was refused or failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Pause before a hook that refused a failover is asked again: each time is an operation of its own
-/// in the history.
+/// Pause before a hook that refused a failover, or a script that failed, is called again: each time
+/// is an operation of its own in the history.
 const ASK_HOOKS_AGAIN: Duration = Duration::from_secs(30);
 
 /// How long the replicas of a dead primary may take to say what they hold, before it is planned
@@ -82,6 +84,9 @@ pub(crate) struct Supervisor {
     not_before: Option<Instant>,
     /// Operations that were left half done are looked for from this moment on.
     look_for_unfinished_at: Instant,
+    /// An operation that came to nothing may have taken the applications' address from the primary;
+    /// it is given back from this moment on.
+    return_address_at: Option<Instant>,
     repairs: Repairs,
 }
 
@@ -110,6 +115,7 @@ impl Supervisor {
             said: None,
             not_before: None,
             look_for_unfinished_at: Instant::now(),
+            return_address_at: Some(Instant::now()),
         };
         (handle, tokio::spawn(supervisor.run()))
     }
@@ -170,6 +176,7 @@ impl Supervisor {
                     self.say(level, why);
                 }
                 if serving {
+                    self.return_address(&snapshot).await;
                     self.repairs.look(&snapshot);
                 }
                 serving
@@ -266,7 +273,14 @@ impl Supervisor {
     ) {
         let result = self.operate(snapshot, request, permit).await;
         self.after(result.as_ref().map(|r| r.kind.word()), true).await;
-        if let Err(OperationError::RefusedByHook(_)) = &result {
+        let by_program = match &result {
+            Err(OperationError::RefusedByHook(_)) => true,
+            Err(OperationError::BackedOut { error } | OperationError::HalfWay { error, .. }) => {
+                matches!(**error, StepError::Script { .. })
+            }
+            _ => false,
+        };
+        if by_program {
             self.not_before = Some(Instant::now() + ASK_HOOKS_AGAIN);
         }
         if let Err(error) = result {
@@ -311,6 +325,7 @@ impl Supervisor {
         self.look_for_unfinished_at = Instant::now();
         if result.is_err() {
             self.not_before = Some(Instant::now() + AGAIN);
+            self.return_address_at = Some(Instant::now());
             return;
         }
         self.said = Some(String::new());
@@ -323,6 +338,27 @@ impl Supervisor {
                     .await;
             let now = cluster.clock.now();
             self.watched.observatory.set_record(|record| record.last_failover = Some(now));
+        }
+    }
+
+    /// Gives the applications' address back to a primary that serves after all.
+    async fn return_address(&mut self, snapshot: &ClusterSnapshot) {
+        let cluster = &self.watched.cluster;
+        let due = self.return_address_at.is_some_and(|at| at <= Instant::now());
+        if !due || snapshot.paused || cluster.lock.permits().is_err() {
+            return;
+        }
+        self.return_address_at = None;
+        match return_address(cluster, snapshot).await {
+            Ok(None) => {}
+            Ok(Some(done)) => {
+                cluster.chronicle.tell(&cluster.name, None, Level::Notice, done);
+            }
+            Err(error) => {
+                let text = format!("the applications' address was not given back: {error}");
+                cluster.chronicle.tell(&cluster.name, None, Level::Alarm, text);
+                self.return_address_at = Some(Instant::now() + ASK_HOOKS_AGAIN);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which replica should become primary.
 //!
 //! Every server is judged: excluded with its reasons, or ranked. Preference comes before the
-//! amount received, because a preferred replica can be levelled from a better one first.
+//! amount received, because a preferred replica can be levelled from a better one first. Between
+//! equals the order of the configuration decides.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::holdings::members;
 use crate::places::replicates_by_place;
-use crate::{errant, topology};
+use crate::{backlog, errant, filters, topology};
 
 /// Why a server may not become primary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub enum Exclusion {
     Indirect,
     /// Its applier stopped with an error while received transactions wait.
     ApplierBroken(String),
+    /// It reads from another replica, and the policy leaves such servers alone.
+    LowerTier,
     /// It leaves out transactions by replication filters.
     Filters(Vec<String>),
     /// It has transactions of its own that no primary gave it.
@@ -67,6 +70,7 @@ impl fmt::Display for Exclusion {
             Self::Indirect => f.write_str(
                 "it reads from another replica, and without GTID that cannot be compared",
             ),
+            Self::LowerTier => f.write_str("it reads from another replica (multi_tier)"),
             Self::ApplierBroken(text) => {
                 write!(f, "its applier stopped with an error before applying all: {text}")
             }
@@ -146,7 +150,10 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
     {
         why.push(Exclusion::ApplierBroken(format!("{} {}", error.code, error.message)));
     }
-    if !channel.filters.is_empty() {
+    if topology::is_lower_tier(snapshot, server, primary) {
+        why.push(Exclusion::LowerTier);
+    }
+    if filters::stand_against(snapshot, server) {
         why.push(Exclusion::Filters(channel.filters.iter().cloned().collect()));
     }
     let own = errant::of(snapshot, primary, server);
@@ -174,6 +181,7 @@ fn exclusions(snapshot: &ClusterSnapshot, primary: &Address, server: &Address) -
 pub fn ranked(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<Address> {
     let policy = &snapshot.policy;
     let home = policy.server(primary).site;
+    let place = |server: &Address| policy.order.iter().position(|other| other == server);
     let empty = TransactionSet::MariaDb(primacy_types::MariaDbGtidPos::default());
     let mut candidates: Vec<_> = judge(snapshot, primary)
         .into_iter()
@@ -192,13 +200,20 @@ pub fn ranked(snapshot: &ClusterSnapshot, primary: &Address) -> Vec<Address> {
                 Promotion::Neutral => 1,
                 Promotion::Last | Promotion::Never => 2,
             };
+            let far_behind =
+                policy.check_lag && backlog::is_far_behind(snapshot, primary, &j.server);
+            let has = |set: &TransactionSet| {
+                policy.prefer_latest.then(|| Reverse(set.count_beyond(&empty)))
+            };
             let key = (
                 delayed,
+                far_behind,
                 promotion,
                 wish.site != home,
                 too_new_for,
-                Reverse(facts.holds(&policy.channel).count_beyond(&empty)),
-                Reverse(facts.executed.count_beyond(&empty)),
+                has(&facts.holds(&policy.channel)),
+                has(&facts.executed),
+                place(&j.server).unwrap_or(usize::MAX),
                 j.server.clone(),
             );
             Some((key, j.server))

@@ -14,7 +14,7 @@ use primacy_types::{
 use crate::evidence::{self, Evidence, Observer, Weight};
 use crate::places::by_place;
 use crate::topology::{self, NoPrimary};
-use crate::{Death, Diagnosis, witness, writes};
+use crate::{Death, Diagnosis, secondary, witness, writes};
 
 /// Says what is the matter with the cluster.
 pub fn diagnose(snapshot: &ClusterSnapshot) -> Diagnosis {
@@ -145,8 +145,12 @@ fn failing(
         }
         _ => {}
     }
-    let says = |weight| evidence.iter().any(|e| e.weight == weight);
-    if says(Weight::Contradicts) {
+    let frozen = matches!(process, Some(ProcessState::Frozen { .. }));
+    // A frozen server's kernel still accepts connections, whoever makes them.
+    let contradicts = |e: &Evidence| {
+        e.weight == Weight::Contradicts && !(frozen && e.observer == Observer::Script)
+    };
+    if evidence.iter().any(contradicts) {
         return Diagnosis::PrimaryCutOffFromHere { primary, evidence };
     }
     let refused = *last == ContactFailure::Refused;
@@ -167,7 +171,7 @@ fn failing(
         return stopped(snapshot, primary, since, evidence);
     }
     let long_enough = failures >= snapshot.policy.timing.ping_failures;
-    let frozen = matches!(process, Some(ProcessState::Frozen { .. }));
+    let veto = secondary::veto(&evidence).filter(|_| !frozen);
     let witnesses = |weight| {
         evidence.iter().any(|e| matches!(e.observer, Observer::Replica(_)) && e.weight == weight)
     };
@@ -175,9 +179,15 @@ fn failing(
     let connected = witness::some_connected(snapshot, &primary, since);
     let open_question = if !refused && !long_enough {
         format!("{failures} of {} probes have failed", snapshot.policy.timing.ping_failures)
+    } else if let Some(veto) = veto {
+        veto
     } else if !frozen && witnesses(Weight::Pending) {
         "its replicas have not settled yet whether they lost it".to_owned()
-    } else if frozen || witnesses(Weight::Confirms) || (refused && long_enough && !connected) {
+    } else if frozen
+        || witnesses(Weight::Confirms)
+        || secondary::confirms(&evidence)
+        || (refused && long_enough && !connected)
+    {
         let death = if refused { Death::Refused } else { Death::Silent };
         return Diagnosis::PrimaryDead { primary, death, since, evidence };
     } else if refused && connected {

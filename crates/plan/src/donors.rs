@@ -7,7 +7,7 @@ use crate::coverage::coverage;
 use crate::holdings::{self, counted, held_by_all, members, on_disk};
 use crate::origin::readable;
 use crate::places::replicates_by_place;
-use crate::{Origin, errant, topology};
+use crate::{Origin, errant, filters, topology};
 
 /// One thing by which a server gets transactions that it lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn why_not_giving(
     if !status.positioning.is_gtid() {
         return Some("it does not replicate by GTID".to_owned());
     }
-    if !status.filters.is_empty() {
+    if !status.filters.is_empty() && !filters::all_filter_alike(snapshot) {
         return Some("it filters replication".to_owned());
     }
     if let (false, Some(error)) = (applied_all, &status.applier_error) {

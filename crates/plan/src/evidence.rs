@@ -8,7 +8,7 @@ use std::fmt;
 use primacy_types::{Address, ClusterSnapshot, Contact, ContactFailure, Moment, ProcessState};
 use serde::{Deserialize, Serialize};
 
-use crate::{topology, witness};
+use crate::{secondary, topology, witness};
 
 /// Who says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum Observer {
     Host,
     /// A replica of the primary.
     Replica(Address),
+    /// The hosts that `secondary_check_script` asked.
+    Script,
 }
 
 /// What it means for the question whether the primary is dead.
@@ -54,6 +56,7 @@ impl fmt::Display for Evidence {
         match &self.observer {
             Observer::Manager => write!(f, "manager: {}", self.sentence),
             Observer::Host => write!(f, "its host: {}", self.sentence),
+            Observer::Script => write!(f, "secondary_check_script: {}", self.sentence),
             Observer::Replica(address) => write!(f, "replica {address}: {}", self.sentence),
         }
     }
@@ -76,6 +79,7 @@ pub(crate) fn gather(
         let (weight, sentence) = witness::word(snapshot, replica, since);
         all.push(Evidence { observer: Observer::Replica(replica.clone()), weight, sentence });
     }
+    all.extend(secondary::evidence(snapshot, primary, since));
     all
 }
 

@@ -13,6 +13,7 @@ use primacy_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::broken::broken_replicas;
 use crate::candidates;
 use crate::diagnosis::{Death, Diagnosis};
 use crate::election::{Election, elect};
@@ -20,10 +21,10 @@ use crate::operation::NOT_GUARANTEED;
 use crate::origin::readable;
 use crate::places::{by_place, replicates_by_place};
 use crate::preview::with_expected_disk;
-use crate::repoint::{direct, repoint_all, semi_sync, siblings, step};
+use crate::repoint::{detach, direct, repoint_all, semi_sync, siblings, step};
 use crate::rescue::rescue;
 use crate::{
-    OperationKind, Plan, PlannedStep, Reason, Refusal, Step, coverage, detached, topology,
+    OperationKind, Plan, PlannedStep, Reason, Refusal, Step, coverage, detached, filters, topology,
 };
 
 /// What a failover was asked to do.
@@ -101,6 +102,7 @@ pub fn plan_failover(
     if stage == Stage::BeforeFence {
         reasons.extend(is_dead(diagnosis, request));
         reasons.extend(is_fenceable(snapshot, &old, diagnosis, request, &mut notes));
+        reasons.extend(broken_replicas(snapshot, &old, request.force, &mut notes));
     }
     let coverage = coverage::coverage(snapshot, &old);
     reasons.extend(is_covered(snapshot, &old, stage, &coverage, request, &mut notes));
@@ -123,10 +125,15 @@ pub fn plan_failover(
         notes.push(format!("{} was no candidate: {}", judgement.server, why.join("; ")));
     }
     notes.extend(outside_channels(snapshot, &old));
+    notes.extend(filters::note(snapshot, &winner));
     let mut steps = Vec::new();
     if stage == Stage::BeforeFence {
         let rung = snapshot.server(&old).and_then(|s| s.fences.first().copied());
         let timing = &snapshot.policy.timing;
+        if snapshot.policy.scripts.failover {
+            let take = Step::TakeAddress { server: old.clone() };
+            steps.push(step(take, snapshot.policy.scripts.timeout));
+        }
         steps.push(PlannedStep {
             step: Step::Fence { server: old.clone(), rung },
             limit: timing.statement_limit,
@@ -390,12 +397,16 @@ fn after_measure(
         )
     }));
     let semi_sync = semi_sync(snapshot, old, winner, &able, None, steps, notes)?;
-    steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
+    steps.push(detach(snapshot, winner));
     steps.push(step(
         Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },
         timing.statement_limit,
     ));
     steps.extend(semi_sync);
+    if policy.scripts.failover {
+        // It may open the winner itself.
+        steps.push(step(Step::GiveAddress { server: winner.clone() }, policy.scripts.timeout));
+    }
     steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::MoveEvents { to: winner.clone(), from: None }, timing.statement_limit));

@@ -66,6 +66,9 @@ pub struct HostSeen {
     pub addresses: Can,
     /// What `shutdown_script --command=status` said of it.
     pub script: Can,
+    /// What `failover_script --command=status` said of it; only of the primary.
+    #[serde(default)]
+    pub address_script: Can,
     /// What its agent says of itself.
     pub agent: Option<AgentSeen>,
 }
@@ -85,6 +88,7 @@ impl HostSeen {
             lease: Can::Unasked,
             addresses: Can::Unasked,
             script: Can::Unasked,
+            address_script: Can::Unasked,
             agent: None,
         }
     }

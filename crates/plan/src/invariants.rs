@@ -44,6 +44,11 @@ struct Simulated<'a> {
     paired: Option<TransactionSet>,
     fenced: bool,
     recorded: Option<(Address, Epoch)>,
+    /// The old primary has the address of applications no more; a plan that goes on after the fence
+    /// does not repeat it.
+    taken: bool,
+    /// Who has it.
+    given: Option<Address>,
     opened: usize,
     accept_loss: bool,
 }
@@ -85,6 +90,8 @@ pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) ->
         paired: None,
         fenced: false,
         recorded: None,
+        taken: plan.kind == OperationKind::Failover && !is_preview,
+        given: None,
         opened: 0,
         accept_loss,
     };
@@ -150,7 +157,14 @@ impl Simulated<'_> {
             Step::Repoint { server, source, .. } => {
                 broken.extend(self.repoint(plan, server, source));
             }
-            Step::Detach { server } => {
+            Step::TakeAddress { server } => {
+                if *server != plan.old {
+                    broken.push(format!("the address is taken from {server}, which has none"));
+                }
+                self.taken = true;
+            }
+            Step::GiveAddress { server } => broken.extend(self.give(plan, server)),
+            Step::Detach { server, .. } => {
                 if !self.applied_covers_held(server) && !self.accept_loss {
                     broken.push(format!("{server} drops transactions that it received"));
                 }
@@ -266,6 +280,26 @@ impl Simulated<'_> {
         broken
     }
 
+    /// A script that gives the address may open the server too, so all must be true that must be
+    /// true of one that is opened.
+    fn give(&mut self, plan: &Plan, server: &Address) -> Vec<String> {
+        let mut broken = Vec::new();
+        if !self.taken {
+            broken.push(format!("{server} gets the address that {} still has", plan.old));
+        }
+        if *server != plan.winner {
+            broken.push(format!("{server} gets the address, but {} is the winner", plan.winner));
+        }
+        let others: Vec<_> = self.writable.iter().filter(|w| *w != server).cloned().collect();
+        if !others.is_empty() {
+            let others = crate::diagnosis::list(&others);
+            broken.push(format!("{server} gets the address while {others} accepts writes"));
+        }
+        broken.extend(self.promote(plan, server, plan.epoch));
+        self.given = Some(server.clone());
+        broken
+    }
+
     fn open(&mut self, plan: &Plan, server: &Address, epoch: Epoch) -> Vec<String> {
         let mut broken = Vec::new();
         self.opened += 1;
@@ -288,6 +322,15 @@ impl Simulated<'_> {
             }
         } else {
             broken.extend(self.promote(plan, server, epoch));
+        }
+        let scripts = &self.snapshot.policy.scripts;
+        let by_script = match plan.kind {
+            OperationKind::Failover => scripts.failover,
+            OperationKind::Switchover => scripts.switchover,
+            OperationKind::Reopen => false,
+        };
+        if by_script && self.given.as_ref() != Some(server) {
+            broken.push(format!("{server} is opened and has not got the address"));
         }
         self.writable.insert(server.clone());
         broken

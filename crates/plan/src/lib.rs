@@ -5,6 +5,8 @@
 //! it by itself, [`plan_failover`] and [`plan_switchover`] how, and [`violations`] checks any plan
 //! against the promises before it runs.
 
+mod backlog;
+mod broken;
 mod candidates;
 mod coverage;
 mod decide;
@@ -16,10 +18,12 @@ mod election;
 mod errant;
 mod evidence;
 mod failover;
+mod filters;
 mod findings;
 mod holdings;
 mod hosts;
 mod invariants;
+mod kept;
 pub mod lease;
 mod newcomer;
 mod operation;
@@ -32,6 +36,7 @@ mod relay_logs;
 mod repoint;
 mod rescue;
 mod restart;
+mod secondary;
 mod step;
 mod switchover;
 #[doc(hidden)]
@@ -52,6 +57,7 @@ pub use findings::{Finding, Severity, findings, findings_reference, host_finding
 pub use holdings::held_by_all;
 pub use hosts::{AgentSeen, Can, HostSeen, HostsSeen, promises};
 pub use invariants::{Violation, violations};
+pub use kept::without_kept_settings;
 pub use newcomer::newcomer_reasons;
 pub use operation::{OperationKind, Plan, PlannedStep, Reason, Refusal};
 pub use origin::Origin;

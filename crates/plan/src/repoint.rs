@@ -12,6 +12,12 @@ pub(crate) fn step(step: Step, limit: Millis) -> PlannedStep {
     PlannedStep { step, limit, no_return: false }
 }
 
+/// The winner replicates from nobody any more.
+pub(crate) fn detach(snapshot: &ClusterSnapshot, winner: &Address) -> PlannedStep {
+    let keep = snapshot.policy.keep_replication_settings;
+    step(Step::Detach { server: winner.clone(), keep }, snapshot.policy.timing.statement_limit)
+}
+
 /// Live servers that read from `old` itself: what they receive is final once they are sealed, and
 /// all of them get a new source. Replicas of intermediates go on undisturbed.
 pub(crate) fn direct(snapshot: &ClusterSnapshot, old: &Address) -> Vec<Address> {
@@ -30,9 +36,11 @@ pub(crate) fn siblings(
 ) -> Vec<Address> {
     let above_winner = topology::intermediates(snapshot, winner, old).unwrap_or_default();
     let orphan = |s: &Address| {
-        topology::intermediates(snapshot, s, old).is_some_and(|way| {
-            way.first().is_some_and(|source| source != winner && snapshot.live(source).is_none())
-        })
+        !snapshot.policy.multi_tier
+            && topology::intermediates(snapshot, s, old).is_some_and(|way| {
+                way.first()
+                    .is_some_and(|source| source != winner && snapshot.live(source).is_none())
+            })
     };
     snapshot
         .all_live()

@@ -95,6 +95,20 @@ pub enum Step {
     Detach {
         /// The winner.
         server: Address,
+        /// Its threads are stopped and its configuration stays.
+        #[serde(default)]
+        keep: bool,
+    },
+    /// The way of applications to the old primary (an address, a catalogue) is taken away by a
+    /// script.
+    TakeAddress {
+        /// The old primary.
+        server: Address,
+    },
+    /// The way of applications leads to the winner, by a script that may open it for writes too.
+    GiveAddress {
+        /// The winner.
+        server: Address,
     },
     /// The server plays (or no longer plays) the source's part in semi-sync.
     SemiSyncRole {
@@ -170,6 +184,8 @@ impl Step {
             Self::BlockWrites { .. } => "block-writes",
             Self::CatchUp { .. } => "catch-up",
             Self::Detach { .. } => "detach",
+            Self::TakeAddress { .. } => "take-address",
+            Self::GiveAddress { .. } => "give-address",
             Self::SemiSyncRole { .. } => "semi-sync-role",
             Self::RecordEpoch { .. } => "record-epoch",
             Self::OpenWrites { .. } => "open-writes",
@@ -223,7 +239,16 @@ impl Step {
             Self::CatchUp { server, source } => {
                 format!("wait until {server} has applied everything that {source} holds")
             }
-            Self::Detach { server } => format!("end replication on {server}"),
+            Self::Detach { server, keep: false } => format!("end replication on {server}"),
+            Self::Detach { server, keep: true } => {
+                format!("stop replication on {server}, which keeps its settings")
+            }
+            Self::TakeAddress { server } => {
+                format!("call the script that takes the applications' address from {server}")
+            }
+            Self::GiveAddress { server } => {
+                format!("call the script that gives the applications' address to {server}")
+            }
             Self::SemiSyncRole { server, source: true, wait_count: Some(n) } => {
                 format!("make {server} wait for {n} semi-sync acknowledgement(s)")
             }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::candidates;
 use crate::diagnosis::Diagnosis;
 use crate::places::{by_place, replicates_by_place};
-use crate::repoint::{repoint_all, semi_sync, siblings, step};
-use crate::{OperationKind, Plan, PlannedStep, Reason, Refusal, Step, topology};
+use crate::repoint::{detach, repoint_all, semi_sync, siblings, step};
+use crate::{OperationKind, Plan, PlannedStep, Reason, Refusal, Step, filters, topology};
 
 /// What a switchover was asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub fn plan_switchover(
         },
     };
     let mut reasons = hindrances(snapshot, &old, &winner);
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = filters::note(snapshot, &winner).into_iter().collect();
     let mut steps = Vec::new();
     if let Err(reason) = build(snapshot, &old, &winner, &mut steps, &mut notes) {
         reasons.push(reason);
@@ -192,6 +192,10 @@ fn build(
     let timing = &policy.timing;
     let epoch = snapshot.epoch.next();
     let siblings = siblings(snapshot, old, winner);
+    let scripts = &policy.scripts;
+    if scripts.switchover {
+        steps.push(step(Step::TakeAddress { server: old.clone() }, scripts.timeout));
+    }
     steps.push(step(
         Step::BlockWrites { server: old.clone(), grace: timing.grace },
         timing.switchover_limit,
@@ -207,12 +211,19 @@ fn build(
     // The old primary is a replica again before long and acknowledges too, but it is attached
     // only after the promotion: until then it must be able to go on as it was.
     let semi_sync = semi_sync(snapshot, old, winner, &siblings, Some(old), steps, notes)?;
-    steps.push(step(Step::Detach { server: winner.clone() }, timing.statement_limit));
-    steps.push(PlannedStep {
-        step: Step::RecordEpoch { server: winner.clone(), epoch, table: policy.epoch_table },
-        limit: timing.statement_limit,
-        no_return: true,
-    });
+    steps.push(detach(snapshot, winner));
+    let record = |table| Step::RecordEpoch { server: winner.clone(), epoch, table };
+    // Nothing is written on the winner before the script has done its work: the role may have to be
+    // given back, and then the row would be a transaction that nobody else has.
+    let first = record(policy.epoch_table && !scripts.switchover);
+    let limit = timing.statement_limit;
+    steps.push(PlannedStep { step: first, limit, no_return: true });
+    if scripts.switchover {
+        steps.push(step(Step::GiveAddress { server: winner.clone() }, scripts.timeout));
+        if policy.epoch_table {
+            steps.push(step(record(true), limit));
+        }
+    }
     steps.extend(semi_sync);
     steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, timing.statement_limit));
     steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));

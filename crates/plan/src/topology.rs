@@ -81,6 +81,16 @@ pub(crate) fn intermediates(
     }
 }
 
+/// Whether `server` reads from another replica and is left alone for it (`multi_tier`).
+pub(crate) fn is_lower_tier(
+    snapshot: &ClusterSnapshot,
+    server: &Address,
+    primary: &Address,
+) -> bool {
+    snapshot.policy.multi_tier
+        && managed_source(snapshot, server).is_some_and(|source| source != *primary)
+}
+
 /// Why no primary can be named when none is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPrimary {

@@ -113,7 +113,7 @@ pub(crate) fn lasting<'s>(
     snapshot: &'s ClusterSnapshot,
     primary: &Address,
 ) -> Option<&'s WriteTrouble> {
-    let limit = snapshot.policy.write_probe?;
+    let limit = snapshot.policy.write_limit()?;
     let trouble = snapshot.server(primary)?.writes.as_ref()?;
     let fresh = snapshot.now.since(trouble.at) <= FRESH;
     (fresh && snapshot.now.since(trouble.since) >= limit).then_some(trouble)

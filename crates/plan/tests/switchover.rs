@@ -184,3 +184,37 @@ fn reopening_a_restarted_primary_keeps_its_epoch() {
     world.facts("b").read_only = false;
     assert!(!violations(&world.snapshot, &plan, false).is_empty());
 }
+
+#[test]
+fn the_script_moves_the_address_while_nobody_may_write_and_no_row_is_written_before_it() {
+    let mut world = three();
+    world.snapshot.policy.scripts.switchover = true;
+    insta::assert_snapshot!(steps(&ask(&world, Some("c")).unwrap()), @r"
+    call the script that takes the applications' address from a:3306
+    block writes on a:3306: read-only after at most 2 s, application sessions ended, position seen to stand still
+    wait until c:3306 has applied everything that a:3306 holds
+    end replication on c:3306
+    record epoch 2 with c:3306 as primary
+    call the script that gives the applications' address to c:3306
+    record epoch 2 with c:3306 as primary
+    let applications write on c:3306
+    route applications to c:3306 (epoch 2)
+    enable scheduled events on c:3306 and disable them on a:3306
+    point a:3306 to c:3306
+    point b:3306 to c:3306
+    verify that a:3306, b:3306 replicate from c:3306
+    ");
+    let plan = ask(&world, Some("c")).unwrap();
+    let rows = plan.steps.iter().filter_map(|s| match s.step {
+        Step::RecordEpoch { table, .. } => Some(table),
+        _ => None,
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_failover_script_is_not_for_switchovers() {
+    let mut world = three();
+    world.snapshot.policy.scripts.failover = true;
+    assert!(!steps(&ask(&world, Some("c")).unwrap()).contains("script"));
+}

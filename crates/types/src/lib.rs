@@ -13,6 +13,7 @@ mod observation;
 mod policy;
 mod position;
 mod safety;
+mod secondary;
 mod ssh;
 mod time;
 mod transactions;
@@ -32,11 +33,13 @@ pub use observation::{
     ServerFacts, ServerObservation,
 };
 pub use policy::{
-    HostAccessKind, OnCleanShutdown, OnErrant, Policy, Promotion, ReaderPolicy, RefuseOrProceed,
-    Rejoin, SemiSyncPolicy, ServerPolicy, Timing, WithoutAcker,
+    BrokenReplicas, HostAccessKind, OnCleanShutdown, OnErrant, PingType, Policy, Promotion,
+    ReaderPolicy, RefuseOrProceed, Rejoin, Scripts, SemiSyncPolicy, ServerPolicy, Timing,
+    WithoutAcker,
 };
 pub use position::{BinlogPosition, Epoch};
 pub use safety::{CrashSafety, Repository, UnsafeTables};
+pub use secondary::{SecondaryAnswer, SecondaryWord};
 pub use ssh::{SshOption, SshSettingError, SshSettings, SshUser};
 pub use time::{Millis, Moment, WallClock};
 pub use transactions::TransactionSet;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Absence, Address, BinlogPosition, CrashSafety, Epoch, FenceRung, Millis, Moment, Policy,
-    ServerVersion, TransactionSet, WriteTrouble,
+    SecondaryWord, ServerVersion, TransactionSet, WriteTrouble,
 };
 
 /// Why the manager's last attempt to talk to a server failed.
@@ -402,6 +402,10 @@ pub struct ServerObservation {
     /// tried.
     #[serde(default)]
     pub writes: Option<WriteTrouble>,
+    /// What `secondary_check_script` last said of it; `None` if it was not asked since the server
+    /// last answered.
+    #[serde(default)]
+    pub secondary: Option<SecondaryWord>,
 }
 
 /// Whether the files of a server can be read on its host.
@@ -470,6 +474,7 @@ impl ServerObservation {
             on_disk: None,
             fenced: false,
             writes: None,
+            secondary: None,
         }
     }
 

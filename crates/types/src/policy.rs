@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Address, Millis};
 
+/// A row is written every second, so less would be no patience at all.
+const LEAST_WRITE_LIMIT: Millis = Millis(2000);
+
+/// What holds where an older record does not say.
+const fn yes() -> bool {
+    true
+}
+
 /// How much a server is wanted as primary.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
@@ -46,6 +54,9 @@ pub enum HostAccessKind {
 pub struct ServerPolicy {
     /// How much it is wanted as primary.
     pub promotion: Promotion,
+    /// A failover goes on although this replica is dead or broken; see [`BrokenReplicas`].
+    #[serde(default)]
+    pub ignore_failure: bool,
     /// Where it stands; servers of the primary's site are preferred.
     pub site: Option<String>,
     /// Kept behind on purpose: watched without alarms about lag, promoted only if nothing else is
@@ -133,6 +144,50 @@ pub struct SemiSyncPolicy {
     pub without_acker: WithoutAcker,
 }
 
+/// How a server is probed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PingType {
+    /// By questions on a connection that stays open.
+    #[default]
+    Select,
+    /// On a new connection each time.
+    Connect,
+    /// As `Select`, and the primary must commit a row; see [`Policy::write_limit`].
+    Insert,
+}
+
+/// What a replica that is dead or whose applier has failed means for a failover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrokenReplicas {
+    /// The others take part; this one is left as it is.
+    #[default]
+    GoOn,
+    /// Nothing is promoted, unless the replica has `ignore_failure`.
+    Refuse,
+}
+
+/// Which scripts a cluster has that are called as MHA calls them; plans have steps for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Scripts {
+    /// `failover_script`: the way to a dead primary is taken, and given to the new one.
+    pub failover: bool,
+    /// `switchover_script`: the same in a switchover.
+    pub switchover: bool,
+    /// `secondary_check_script`: others are asked whether they reach the primary.
+    pub secondary_check: bool,
+    /// How long one call may take.
+    pub timeout: Millis,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        let timeout = Millis::from_secs(60);
+        Self { failover: false, switchover: false, secondary_check: false, timeout }
+    }
+}
+
 /// Durations and limits of one cluster. The defaults suit a LAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
@@ -196,6 +251,9 @@ impl Default for ReaderPolicy {
 /// All that people decided about one cluster of a primary and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
+    /// The servers in the order of the configuration, which settles what nothing else does.
+    #[serde(default)]
+    pub order: Vec<Address>,
     /// Per server; every configured server has an entry.
     pub servers: BTreeMap<Address, ServerPolicy>,
     /// The replication channel that Primacy manages (`""` is the default channel); others are
@@ -220,6 +278,31 @@ pub struct Policy {
     /// none is written.
     #[serde(default)]
     pub write_probe: Option<Millis>,
+    /// How servers are probed.
+    #[serde(default)]
+    pub ping_type: PingType,
+    /// Among equally wanted candidates the one that has received most wins; else the order of the
+    /// configuration decides.
+    #[serde(default = "yes")]
+    pub prefer_latest: bool,
+    /// A large backlog of its own counts against a candidate.
+    #[serde(default = "yes")]
+    pub check_lag: bool,
+    /// Replicas with different replication filters stop a failover or switchover.
+    #[serde(default = "yes")]
+    pub check_filters: bool,
+    /// When replicas are dead or broken at a failover.
+    #[serde(default)]
+    pub broken_replicas: BrokenReplicas,
+    /// Replicas of replicas are left alone.
+    #[serde(default)]
+    pub multi_tier: bool,
+    /// A new primary keeps the settings with which it was a replica.
+    #[serde(default)]
+    pub keep_replication_settings: bool,
+    /// Which scripts there are.
+    #[serde(default)]
+    pub scripts: Scripts,
     /// When a former primary is back.
     pub rejoin: Rejoin,
     /// When a returned server has transactions which the primary has not.
@@ -240,8 +323,10 @@ pub struct Policy {
 impl Policy {
     /// Defaults for these servers.
     pub fn for_servers(servers: impl IntoIterator<Item = Address>) -> Self {
+        let order: Vec<Address> = servers.into_iter().collect();
         Self {
-            servers: servers.into_iter().map(|a| (a, ServerPolicy::default())).collect(),
+            servers: order.iter().map(|a| (a.clone(), ServerPolicy::default())).collect(),
+            order,
             channel: String::new(),
             automatic_failover: true,
             timing: Timing::default(),
@@ -251,6 +336,14 @@ impl Policy {
             on_possible_loss: None,
             allow_errant: false,
             write_probe: None,
+            ping_type: PingType::Select,
+            prefer_latest: true,
+            check_lag: true,
+            check_filters: true,
+            broken_replicas: BrokenReplicas::GoOn,
+            multi_tier: false,
+            keep_replication_settings: false,
+            scripts: Scripts::default(),
             rejoin: Rejoin::Auto,
             on_errant: OnErrant::Quarantine,
             stay_in_site: false,
@@ -259,6 +352,14 @@ impl Policy {
             connect_retry_seconds: 1,
             readers: ReaderPolicy::default(),
         }
+    }
+
+    /// A primary that has not committed a row of the manager's own for so long cannot write;
+    /// `None`: none is written. Probing by inserts gives the patience of all probes to commits.
+    pub fn write_limit(&self) -> Option<Millis> {
+        let patience = Millis(self.timing.ping_interval.0 * u64::from(self.timing.ping_failures));
+        let inserts = self.ping_type == PingType::Insert;
+        self.write_probe.or_else(|| inserts.then(|| patience.max(LEAST_WRITE_LIMIT)))
     }
 
     /// The preferences of a server; defaults for one that was discovered and not configured.

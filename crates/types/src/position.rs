@@ -36,6 +36,14 @@ impl BinlogPosition {
         }
     }
 
+    /// How many files this place is beyond an earlier one.
+    pub fn files_beyond(&self, earlier: &Self) -> u64 {
+        match (self.key().0, earlier.key().0) {
+            (Some(a), Some(b)) => a.saturating_sub(b),
+            _ => u64::from(self > earlier && self.file != earlier.file),
+        }
+    }
+
     fn key(&self) -> (Option<u64>, &str) {
         let number = self.file.rsplit_once('.').and_then(|(_, n)| n.parse().ok());
         (number, if number.is_some() { "" } else { &self.file })

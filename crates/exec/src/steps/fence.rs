@@ -2,6 +2,8 @@
 
 mod power;
 
+pub(super) use power::answers_over_ssh;
+
 use std::sync::Arc;
 use std::time::Duration;
 

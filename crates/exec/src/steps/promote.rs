@@ -16,11 +16,12 @@ use crate::{Cluster, look};
 /// Limit of the look at all servers just before one is opened.
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
-/// Ends replication on the managed channel and forgets its configuration. Refuses while anything
+/// Ends replication on the managed channel and forgets its configuration, or keeps it. Refuses while anything
 /// received is not applied: forgetting would drop it.
 pub(super) async fn detach(
     cluster: &Cluster,
     server: &Address,
+    keep: bool,
     limit: Millis,
     shared: &Shared,
 ) -> Result<String, StepError> {
@@ -55,6 +56,12 @@ pub(super) async fn detach(
     }
     let dialect = link.dialect();
     stop(cluster, server, &mut link, limit).await?;
+    if keep {
+        // Nobody serves what it was given last, if that was saved events.
+        super::point::forget_the_rescue(cluster, server, shared, limit).await?;
+        stop(cluster, server, &mut link, limit).await?;
+        return Ok(format!("{server} holds {}; it keeps its settings, stopped", holds.said()));
+    }
     let reset = dialect.reset_replica_all(name);
     link.execute(&reset, limit.as_duration()).await.map_err(at("forgetting its source"))?;
     Ok(format!("{server} holds {} and replicates from nobody", holds.said()))

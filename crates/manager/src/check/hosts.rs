@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use primacy_agent_api::{AgentClient, WhoAmI, paths};
-use primacy_exec::Eyes as _;
+use primacy_exec::{Called, Eyes as _};
 use primacy_host::{Ability, HostAccess, Way};
 use primacy_plan::{AgentSeen, Can, HostSeen, HostsSeen};
 use primacy_types::{Address, HostAccessKind, Promotion, WallClock};
@@ -17,9 +17,12 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub(super) async fn look(watched: &Watched) -> HostsSeen {
     let servers = watched.observatory.remembered().servers.into_keys().collect::<Vec<_>>();
     let asked = servers.iter().map(async |server| {
-        let (mut host, script) =
-            tokio::join!(look_at(watched, server), ask_script(watched, server));
-        host.script = script;
+        let (mut host, script, address) = tokio::join!(
+            look_at(watched, server),
+            ask_script(watched, server),
+            ask_failover_script(watched, server)
+        );
+        (host.script, host.address_script) = (script, address);
         host
     });
     let mut hosts = futures_util::future::join_all(asked).await;
@@ -84,6 +87,19 @@ async fn ask_script(watched: &Watched, server: &Address) -> Can {
             Err(outcome) => Can::No(outcome.to_string()),
         },
         _ => Can::Unasked,
+    }
+}
+
+/// Whether the script that moves the applications' address could take it from this server. It is
+/// asked about the primary, as MHA asks it.
+async fn ask_failover_script(watched: &Watched, server: &Address) -> Can {
+    if watched.observatory.remembered().primary.as_ref() != Some(server) {
+        return Can::Unasked;
+    }
+    match watched.cluster.scripts.status(server).await {
+        None => Can::Unasked,
+        Some(Ok(Called::Done(_))) => Can::Yes,
+        Some(Ok(Called::Warned(outcome)) | Err(outcome)) => Can::No(outcome.to_string()),
     }
 }
 

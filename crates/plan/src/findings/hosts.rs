@@ -94,6 +94,9 @@ static CHECKS: &[Check] = {
         check("shutdown-script-fails", Risk, script,
             "`shutdown_script` says that it cannot stop a server",
             "It was called with `--command=status`. The last rung of the fencing ladder would fail."),
+        check("failover-script-fails", Risk, address_script,
+            "`failover_script` says that it cannot do its work",
+            "It was called with `--command=status`. A failover does not begin when it fails with `--command=stop`, and is held when it fails with `--command=start`."),
     ]
 };
 
@@ -396,6 +399,25 @@ fn script(seen: &Seen<'_>) -> Vec<Hit> {
                 &host.server,
                 format!("shutdown_script could not stop {}: {reason}", host.server),
                 format!("run it by hand: --command=status --host={}", host.server.host()),
+            )
+        })
+        .collect()
+}
+
+fn address_script(seen: &Seen<'_>) -> Vec<Hit> {
+    let hosts = seen.hosts.hosts.iter();
+    let failed = hosts.filter_map(|host| Some((host, host.address_script.reason()?)));
+    failed
+        .map(|(host, reason)| {
+            let server = &host.server;
+            Hit::on(
+                server,
+                format!("failover_script could not take the address from {server}: {reason}"),
+                format!(
+                    "run it by hand: --command=status --orig_master_host={} --orig_master_port={}",
+                    server.host(),
+                    server.port()
+                ),
             )
         })
         .collect()

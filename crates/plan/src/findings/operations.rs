@@ -114,7 +114,7 @@ pub(super) fn automatic_failover_off(view: &View<'_>) -> Vec<Hit> {
 }
 
 pub(super) fn write_probe_off(view: &View<'_>) -> Vec<Hit> {
-    if view.policy().write_probe.is_some() {
+    if view.policy().write_limit().is_some() {
         return Vec::new();
     }
     vec![Hit::cluster(

@@ -6,7 +6,7 @@ use primacy_types::{ReceiverState, ReplicationError};
 
 use super::view::{Hit, Replica, View, and};
 use super::words::{Threads, Words, quote};
-use crate::{Exclusion, errant_of};
+use crate::{Exclusion, errant_of, filters};
 
 fn because(error: Option<&ReplicationError>) -> String {
     error.map_or(String::new(), |e| format!(": error {}, {}", e.code, e.message))
@@ -167,7 +167,7 @@ pub(super) fn outside(view: &View<'_>) -> Vec<Hit> {
 
 pub(super) fn filters(view: &View<'_>) -> Vec<Hit> {
     view.replicas()
-        .filter(|(_, _, channel)| !channel.filters.is_empty())
+        .filter(|(address, _, _)| filters::stand_against(view.snapshot(), address))
         .map(|replica| {
             let (address, _, channel) = replica;
             let list: Vec<_> = channel.filters.iter().map(String::as_str).collect();
@@ -260,6 +260,9 @@ pub(super) fn filters_differ(view: &View<'_>) -> Vec<Hit> {
         .filter(|(_, _, channel)| !channel.filters.is_empty())
         .map(|(address, _, channel)| (address.clone(), &channel.filters))
         .collect();
+    if !view.policy().check_filters {
+        return Vec::new();
+    }
     let different: BTreeSet<_> = filtering.iter().map(|(_, filters)| *filters).collect();
     if different.len() < 2 {
         return Vec::new();

@@ -103,6 +103,7 @@ pub(super) fn way_out(exclusion: &Exclusion) -> String {
         None => match exclusion {
             Exclusion::Never => "give it another `promotion` in the configuration".to_owned(),
             Exclusion::OtherSite(_) => "set stay_in_site = false in the configuration".to_owned(),
+            Exclusion::LowerTier => "set multi_tier = false in the configuration".to_owned(),
             other => other.to_string(),
         },
     }

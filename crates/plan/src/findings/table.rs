@@ -194,7 +194,7 @@ pub(super) static CHECKS: &[Check] = {
             "It must apply all of it before it can be promoted; writes are blocked for that long."),
         check("replication-filters", Excludes(|e| matches!(e, E::Filters(_))), replication::filters,
             "A replica filters replication",
-            "It lacks what it leaves out, so it is no candidate."),
+            "It lacks what it leaves out, so it is no candidate. Nothing is said where all replicas (two or more) filter alike, or with `check_filters = false`."),
         check("filters-differ", Is(Risk), replication::filters_differ,
             "Replicas filter differently",
             "Each holds another part of the data."),

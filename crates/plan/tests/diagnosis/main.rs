@@ -5,6 +5,7 @@
 mod alive;
 mod dead;
 mod people;
+mod secondary;
 mod writes;
 
 use primacy_plan::testing::{NOW, World, cluster};
@@ -108,6 +109,11 @@ fn two_writers_are_ended_and_brakes_hold() {
 fn a_primary_that_can_commit_nothing_is_replaced_and_one_that_is_held_up_is_not() {
     check(writes::replaced());
     check(writes::held_up());
+}
+
+#[test]
+fn other_hosts_are_asked_and_overrule_no_fact() {
+    check(secondary::cases());
 }
 
 #[test]

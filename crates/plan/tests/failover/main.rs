@@ -8,6 +8,7 @@ mod coverage;
 mod disk;
 mod levelling;
 mod places;
+mod rules;
 
 use primacy_plan::testing::{World, addr, cluster};
 use primacy_plan::{

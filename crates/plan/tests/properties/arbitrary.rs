@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use primacy_plan::testing::{NOW, World, addr, cluster_of, gtids, place, pos, up_to, uuid};
 use primacy_plan::{FailoverRequest, SwitchoverRequest, replicates_by_place};
 use primacy_types::{
-    Address, BinlogPosition, BinlogsOnDisk, ChannelStatus, Contact, ContactFailure, Epoch,
-    FenceRung, FileAccess, GtidMode, Millis, Moment, OnCleanShutdown, Positioning, ProcessState,
-    Promotion, ReceiverState, RefuseOrProceed, ReplicationError, SemiSyncPolicy, ServerVersion,
-    TransactionSet, WithoutAcker, WriteTrouble, WriteWord,
+    Address, BinlogPosition, BinlogsOnDisk, BrokenReplicas, ChannelStatus, Contact, ContactFailure,
+    Epoch, FenceRung, FileAccess, GtidMode, Millis, Moment, OnCleanShutdown, Positioning,
+    ProcessState, Promotion, ReceiverState, RefuseOrProceed, ReplicationError, SecondaryAnswer,
+    SecondaryWord, SemiSyncPolicy, ServerVersion, TransactionSet, WithoutAcker, WriteTrouble,
+    WriteWord,
 };
 use proptest::prelude::*;
 
@@ -117,7 +118,22 @@ fn world(tape: &mut Tape) -> World {
     }
     files(tape, &mut world, mysql);
     writes(tape, &mut world);
+    secondary(tape, &mut world);
     world
+}
+
+/// What the secondary check said of servers, now or in an earlier trouble.
+fn secondary(tape: &mut Tape, world: &mut World) {
+    for server in world.snapshot.servers.values_mut() {
+        let answer = tape.of(&[
+            SecondaryAnswer::Unreachable,
+            SecondaryAnswer::Reachable,
+            SecondaryAnswer::Undecided("exit code 2".to_owned()),
+            SecondaryAnswer::Nothing("it hangs".to_owned()),
+        ]);
+        let asked = tape.of(&[NOW, Moment(0)]);
+        server.secondary = (!tape.one_in(3)).then_some(SecondaryWord { asked, answer });
+    }
 }
 
 /// Everybody replicates by file and position, and stands somewhere.
@@ -195,11 +211,21 @@ fn policy(tape: &mut Tape, world: &mut World) {
     policy.allow_errant = tape.one_in(4);
     policy.stay_in_site = tape.one_in(6);
     policy.epoch_table = !tape.one_in(4);
+    policy.prefer_latest = !tape.one_in(4);
+    policy.check_lag = !tape.one_in(4);
+    policy.check_filters = !tape.one_in(4);
+    policy.multi_tier = tape.one_in(6);
+    policy.keep_replication_settings = tape.one_in(6);
+    policy.broken_replicas = tape.mostly(12, BrokenReplicas::GoOn, &[BrokenReplicas::Refuse]);
+    policy.scripts.failover = tape.one_in(3);
+    policy.scripts.switchover = tape.one_in(3);
+    policy.scripts.secondary_check = tape.one_in(4);
     for wish in policy.servers.values_mut() {
         let others = [Promotion::Prefer, Promotion::Last, Promotion::Never];
         wish.promotion = tape.mostly(3, Promotion::Neutral, &others);
         wish.site = tape.site();
         wish.delayed = tape.one_in(12);
+        wish.ignore_failure = tape.one_in(4);
     }
     snapshot.primary = tape.mostly(20, Some(addr("a")), &[None, Some(addr("b")), Some(addr("z"))]);
 }

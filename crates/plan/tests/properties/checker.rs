@@ -68,6 +68,16 @@ fn of_a_promotion(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)
             mutant
         }),
     ];
+    if let (Some(take), Some(give)) = (at(plan, "take-address"), at(plan, "give-address")) {
+        mutants.push(("the address is left with the old primary".to_owned(), without(plan, take)));
+        mutants.push(("nobody gets the address".to_owned(), without(plan, give)));
+        mutants.push(("given before it is taken".to_owned(), moved(plan, give, take)));
+        mutants
+            .push(("given before the old one is closed".to_owned(), moved(plan, give, take + 1)));
+        let mut mutant = plan.clone();
+        mutant.steps[give].step = Step::GiveAddress { server: plan.old.clone() };
+        mutants.push(("the old primary gets the address".to_owned(), mutant));
+    }
     for server in snapshot.servers.keys().filter(|s| **s != plan.winner) {
         mutants.push((format!("{server} is opened too"), opened_elsewhere(plan, server)));
         let mut mutant = plan.clone();
@@ -105,13 +115,14 @@ fn of_a_failover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan)>
     let mut mutants = of_a_promotion(snapshot, plan);
     let open = at(plan, "open-writes").expect("the step");
     let drain = at(plan, "drain").expect("the step");
-    mutants.push(("the fence is left out".to_owned(), without(plan, 0)));
-    mutants.push(("the fence comes last".to_owned(), moved(plan, 0, plan.steps.len() - 1)));
+    let fence = at(plan, "fence").expect("the step");
+    mutants.push(("the fence is left out".to_owned(), without(plan, fence)));
+    mutants.push(("the fence comes last".to_owned(), moved(plan, fence, plan.steps.len() - 1)));
     mutants.push(("opened before it is drained".to_owned(), moved(plan, open, drain)));
     let rungs = snapshot.server(&plan.old).map(|s| s.fences.clone()).unwrap_or_default();
     if let [_, .., last] = rungs.as_slice() {
         let mut mutant = plan.clone();
-        mutant.steps[0].step = Step::Fence { server: plan.old.clone(), rung: Some(*last) };
+        mutant.steps[fence].step = Step::Fence { server: plan.old.clone(), rung: Some(*last) };
         mutants.push((format!("{last} before the rungs above it"), mutant));
     }
     mutants.push(("the winner is not drained".to_owned(), without(plan, drain)));

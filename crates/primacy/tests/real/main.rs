@@ -40,6 +40,8 @@ mod restarting;
 mod restraint;
 mod returning;
 mod rewind;
+mod rules;
+mod scripts;
 mod seen;
 mod semi_sync;
 mod shutdown_script;

@@ -66,7 +66,7 @@ pub(super) async fn fence(
 const NOTHING_READ: &str = "nothing listens there, and nothing is read from its disk";
 
 /// Whether the script may be told that the host answers over ssh.
-async fn answers_over_ssh(cluster: &Cluster, server: &Address) -> bool {
+pub(in crate::steps) async fn answers_over_ssh(cluster: &Cluster, server: &Address) -> bool {
     match cluster.hosts.of(server) {
         Some(host) if host.way() == Way::Ssh => host.process(ASK).await.is_ok(),
         _ => false,

@@ -64,6 +64,7 @@ fn trouble(code: &str) -> Option<(World, HostsSeen)> {
         "unit-not-masked" => (host.unit, host.mask_unit) = (Some("mariadb.service".into()), no()),
         "addresses-impossible" => host.addresses = no(),
         "shutdown-script-fails" => host.script = no(),
+        "failover-script-fails" => host.address_script = no(),
         "leases-not-in-force" => {
             world.snapshot.policy.servers.entry(addr("c")).or_default().host_access =
                 HostAccessKind::None;
