@@ -43,6 +43,23 @@ fn main() {
     texts(&mut seeds);
     agents(&mut seeds);
     health(&mut seeds);
+    mha(&mut seeds);
+}
+
+/// Files as MHA's users have them, right and wrong.
+fn mha(seeds: &mut Seeds) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/mha-config/tests");
+    for folder in ["good", "wrong"] {
+        for path in sorted(&tests.join(folder)) {
+            if path.extension().is_some_and(|extension| extension == "cnf") {
+                seeds.add("mha_config", &fs::read(path).expect("a file of the tests"));
+            }
+        }
+    }
+    seeds.add(
+        "mha_config",
+        b"[server1]\nhostname=a\n\n%\n[server default]\nuser=g\n\n%\npassword=a=b\n",
+    );
 }
 
 /// As load balancers ask, and what they are told.

@@ -17,6 +17,7 @@ mod index;
 mod input;
 mod login;
 mod memory;
+mod mha;
 mod payload;
 mod relay;
 mod request;
@@ -27,7 +28,7 @@ mod wire;
 type Target = fn(&[u8]);
 
 /// The targets by name.
-const TARGETS: [(&str, Target); 14] = [
+const TARGETS: [(&str, Target); 15] = [
     ("binlog_reader", binlog::target),
     ("binlog_relay", relay::target),
     ("binlog_cut", cut::target),
@@ -42,6 +43,7 @@ const TARGETS: [(&str, Target); 14] = [
     ("gtid_text", gtid::target),
     ("agent_request", agent::target),
     ("health_question", health::target),
+    ("mha_config", mha::target),
 ];
 
 /// Runs a target once, within the memory that its input entitles it to.

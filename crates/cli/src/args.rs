@@ -30,7 +30,7 @@ pub(crate) use cluster::{
 };
 pub(crate) use errant::{ErrantVerb, ExportErrant, InjectEmpty};
 pub(crate) use local::{
-    Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, LogFormat, ManArgs,
+    Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, ImportArgs, LogFormat, ManArgs,
 };
 pub(crate) use rebuild::Rebuild;
 pub(crate) use sandbox::{GtidSwitch, OneServer, SandboxVerb, Up};

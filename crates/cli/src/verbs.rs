@@ -11,6 +11,7 @@ mod config;
 mod daemon;
 mod errant;
 mod grants;
+mod import;
 mod past;
 mod rebuild;
 mod rejoin;

@@ -82,6 +82,8 @@ fn usage_errors() {
         "primacy binlog save --out x",
         "primacy binlog save --out x --server db1:3306 --password-env P",
         "primacy config",
+        "primacy config import",
+        "primacy config import app1.cnf --force",
         "primacy sandbox kill",
         "primacy sandbox up --gtid maybe",
         "primacy sandbox up --replicas 21",

@@ -47,7 +47,7 @@ pub(crate) fn assemble(tree: &Tree, problems: &mut Problems<'_>) -> Option<Confi
         true => Some(crate::agent::read(tree, problems)?),
         false => None,
     };
-    Some(Config { manager, clusters: clusters.collect::<Option<_>>()?, agent })
+    Some(Config { manager, clusters: clusters.collect::<Option<_>>()?, agent, notices: Vec::new() })
 }
 
 fn servers_of_two_clusters(

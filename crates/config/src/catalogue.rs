@@ -328,6 +328,9 @@ const SERVER: &[Key] = &[
         "What starts the server where no systemd unit does: a program by its absolute path, and its \
          arguments, without a shell. For servers without an agent, whose own file says it.",
     ),
+    hosts::SERVER_SSH_HOST,
+    hosts::SERVER_SSH_USER,
+    hosts::SERVER_SSH_PORT,
 ];
 
 const TIMING: &[Key] = &[

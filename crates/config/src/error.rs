@@ -54,6 +54,19 @@ pub struct ConfigErrors {
 }
 
 impl ConfigErrors {
+    /// These problems, file by file in the order in which the files are met; `None`: there are none.
+    pub fn of(mut errors: Vec<ConfigError>) -> Option<Self> {
+        let mut files: Vec<String> = Vec::new();
+        for error in &errors {
+            if !files.contains(&error.file) {
+                files.push(error.file.clone());
+            }
+        }
+        let place = |e: &ConfigError| (files.iter().position(|f| *f == e.file), e.line, e.column);
+        errors.sort_by_key(place);
+        (!errors.is_empty()).then_some(Self { errors, not_described: 0 })
+    }
+
     /// The problems, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.errors.iter()
@@ -70,7 +83,9 @@ impl fmt::Display for ConfigErrors {
         for error in &self.errors {
             writeln!(f, "{error}\n")?;
         }
-        let file = self.errors.first().map_or("", |e| e.file.as_str());
+        let mut files: Vec<&str> = self.errors.iter().map(|e| e.file.as_str()).collect();
+        files.dedup();
+        let file = files.join(" and ");
         match (self.count(), self.not_described) {
             (1, _) => write!(f, "1 problem in {file}"),
             (n, 0) => write!(f, "{n} problems in {file}"),

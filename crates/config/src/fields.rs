@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use primacy_types::{
     Address, HostAccessKind, Millis, OnCleanShutdown, Policy, ReaderPolicy, RefuseOrProceed,
-    Scripts, SemiSyncPolicy, ServerPolicy, SshSettings, Timing, WithoutAcker,
+    Scripts, SemiSyncPolicy, ServerPolicy, SshSettings, SshTarget, SshUser, Timing, WithoutAcker,
 };
 
 use crate::model::{
@@ -184,6 +184,18 @@ pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPoli
             _ => None,
         },
         start: read_call(at, "start"),
+        ssh: SshTarget {
+            host: at.text("ssh_host"),
+            user: ssh_user(at),
+            port: at.value("ssh_port").is_some().then(|| at.number("ssh_port")),
+        },
+    }
+}
+
+fn ssh_user(at: &Lookup<'_>) -> Option<SshUser> {
+    match at.value("ssh_user") {
+        Some(Value::SshUser(user)) => Some(user),
+        _ => None,
     }
 }
 
@@ -196,16 +208,17 @@ pub(crate) fn server_fields(server: &ServerPolicy) -> Fields {
         ("host_access", word(server.host_access)),
         ("agent", server.agent.clone().map(Value::Address)),
         ("start", call(&server.start)),
+        ("ssh_host", server.ssh.host.as_deref().and_then(text)),
+        ("ssh_user", server.ssh.user.clone().map(Value::SshUser)),
+        ("ssh_port", server.ssh.port.map(|port| Value::Integer(port.into()))),
     ]
 }
 
 pub(crate) fn read_ssh(at: &Lookup<'_>) -> SshSettings {
     SshSettings {
+        host: None,
         command: at.text("ssh_command").unwrap_or_default(),
-        user: match at.value("ssh_user") {
-            Some(Value::SshUser(user)) => Some(user),
-            _ => None,
-        },
+        user: ssh_user(at),
         port: at.value("ssh_port").is_some().then(|| at.number("ssh_port")),
         options: match at.value("ssh_options") {
             Some(Value::SshOptions(options)) => options,
@@ -269,6 +282,8 @@ pub(crate) fn account_fields(account: &Account) -> Fields {
         SecretSource::File(path) => ("password_file", Some(Value::Path(path.clone()))),
         SecretSource::Env(name) => ("password_env", text(name)),
         SecretSource::Credential(name) => ("password_credential", text(name)),
+        // It is shown nowhere; a remark says where it stands.
+        SecretSource::Given(_) => ("password_file", None),
     };
     vec![("user", text(&account.user)), (name, source)]
 }

@@ -170,7 +170,7 @@ pub(crate) fn webhook_fields(webhook: &WebhookConfig) -> Fields {
         Some(SecretSource::File(path)) => ("secret_file", Some(Value::Path(path.clone()))),
         Some(SecretSource::Env(name)) => ("secret_env", text(name)),
         Some(SecretSource::Credential(name)) => ("secret_credential", text(name)),
-        None => ("secret_file", None),
+        None | Some(SecretSource::Given(_)) => ("secret_file", None),
     };
     vec![
         ("url", Some(Value::Url(webhook.url.clone()))),

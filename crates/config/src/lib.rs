@@ -15,6 +15,7 @@ mod error;
 #[cfg(test)]
 mod every_key;
 mod fields;
+mod given;
 mod hooks;
 mod model;
 mod nearest;
@@ -31,14 +32,17 @@ mod words;
 
 pub use duration::parse as parse_duration;
 pub use error::{ConfigError, ConfigErrors};
+pub use given::GivenSecret;
 pub use model::{
     Account, Accounts, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ClusterKind,
     ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, HookConfig, HookRun,
     ManagerConfig, OnFailure, ProgramConfig, ScriptsConfig, SecretSource, TlsConfig, WebhookConfig,
 };
+pub use nearest::nearest;
 pub use reference::reference;
 pub use show::show;
 pub use url::Url;
+pub use value::quote as toml_text;
 
 /// Longer texts are refused unread; hundreds of clusters need a fifth of it.
 const MAX_BYTES: usize = 1 << 20;

@@ -1,5 +1,5 @@
-//! What a configuration says once it was read and found right. Nothing here reads a file, asks
-//! the environment or holds a secret: where a password comes from is a [`SecretSource`].
+//! What a configuration says once it was read and found right. Nothing here reads a file or asks
+//! the environment: where a password comes from is a [`SecretSource`].
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use primacy_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::given::GivenSecret;
 use crate::url::Url;
 
 /// A whole configuration file.
@@ -23,6 +24,8 @@ pub struct Config {
     pub clusters: BTreeMap<ClusterName, ClusterConfig>,
     /// The agent of this host, if the file has its section.
     pub agent: Option<AgentConfig>,
+    /// What was to be said of the file when it was read, where it is none of our own: MHA's.
+    pub notices: Vec<String>,
 }
 
 /// The files with which managers and agents know each other.
@@ -249,7 +252,7 @@ pub struct Account {
     pub password: SecretSource,
 }
 
-/// Where a secret is found. The one who needs it reads it there; it is never kept in a [`Config`].
+/// Where a secret is found. The one who needs it reads it there; a native file never holds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file that holds nothing else; a line break at its end does not count.
@@ -258,6 +261,8 @@ pub enum SecretSource {
     Env(String),
     /// A systemd credential: the file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// It stood in the configuration itself, which was not a native file: that of MHA.
+    Given(GivenSecret),
 }
 
 /// How connections from Primacy to the servers are protected.
@@ -361,6 +366,7 @@ impl fmt::Display for SecretSource {
             Self::File(path) => write!(f, "the file {}", path.display()),
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::Credential(name) => write!(f, "the systemd credential {name}"),
+            Self::Given(given) => f.write_str(given.file()),
         }
     }
 }

@@ -1,10 +1,7 @@
 //! The known word that a misspelt one was probably meant to be.
 
 /// The candidate with the fewest slips of the pen, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer than any known word by far: not a misspelling, and not worth the time.
     if written.len() > 80 {
         return None;

@@ -6,7 +6,7 @@ use crate::fields::{
     policy_fields, server_fields, timing_fields, tls_fields,
 };
 use crate::hooks::{hook_fields, webhook_fields};
-use crate::model::{ClusterConfig, Config};
+use crate::model::{ClusterConfig, Config, SecretSource};
 use crate::schema::{Kind, Preset, Section};
 use crate::value::Value;
 
@@ -45,6 +45,14 @@ fn show_cluster(text: &mut String, cluster: &ClusterConfig) {
         ("cluster.*.policy", policy_fields(&cluster.policy)),
     ] {
         section(text, path, name, &fields);
+        let account = match path {
+            "cluster.*.accounts.manager" => Some(&accounts.manager),
+            "cluster.*.accounts.replication" => Some(&accounts.replication),
+            _ => None,
+        };
+        if let Some(SecretSource::Given(given)) = account.map(|account| &account.password) {
+            text.push_str(&format!("# the password stands in {}\n", given.file()));
+        }
     }
     for hook in &cluster.hooks {
         section(text, "cluster.*.hook[]", name, &hook_fields(hook));

@@ -579,7 +579,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// A TOML text in quotes, on one line.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

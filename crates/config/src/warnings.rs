@@ -13,7 +13,8 @@ impl Config {
         if self.clusters.is_empty() && self.agent.is_none() {
             return vec!["no cluster is configured: write [cluster.NAME] with its servers".into()];
         }
-        self.clusters.values().flat_map(of_cluster).collect()
+        let notices = self.notices.iter().cloned();
+        notices.chain(self.clusters.values().flat_map(of_cluster)).collect()
     }
 }
 

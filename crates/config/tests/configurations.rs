@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use primacy_config::{Config, Fingerprint, SecretSource, TlsConfig, parse, reference, show};
 use primacy_types::{
     Address, BrokenReplicas, HostAccessKind, Millis, OnCleanShutdown, PingType, Policy, Promotion,
-    RefuseOrProceed, Scripts, SemiSyncPolicy, ServerPolicy, SshOption, SshUser, WithoutAcker,
+    RefuseOrProceed, Scripts, SemiSyncPolicy, ServerPolicy, SshOption, SshTarget, SshUser,
+    WithoutAcker,
 };
 
 fn read(text: &str) -> Config {
@@ -61,6 +62,7 @@ servers = ["10.0.0.1:3306", "db2", "[::1]:3307"]
         host_access: HostAccessKind::None,
         agent: None,
         start: Vec::new(),
+        ssh: SshTarget::default(),
     };
     assert_eq!(cluster.policy.server(&address("db3:3307")), preferred);
     assert_eq!(cluster.policy.server(&address("db2")), ServerPolicy::default());

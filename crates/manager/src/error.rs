@@ -20,6 +20,12 @@ pub enum ManagerError {
     /// The configuration is wrong; each error names its place.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    /// A script that is part of the configuration did not end in time, or could not be run.
+    #[error("init_conf_load_script: {why}; the configuration is not read without what it prints")]
+    Script {
+        /// What became of it.
+        why: String,
+    },
     /// A password, or a secret to sign with, could not be had.
     #[error("the {what} cannot be read from {from}: {why}")]
     Secret {

@@ -40,10 +40,11 @@ pub(crate) fn start(
     let mut tasks = Vec::new();
     for server in servers.iter().cloned() {
         let (seen, hosts) = (Arc::downgrade(observatory), Arc::clone(hosts));
-        match observatory.policy().server(&server).host_access {
+        let policy = observatory.policy().server(&server);
+        match policy.host_access {
             HostAccessKind::None => {}
             HostAccessKind::Ssh => {
-                tasks.push(tokio::spawn(over_ssh::watch(server, ssh.clone(), seen, hosts)));
+                tasks.push(tokio::spawn(over_ssh::watch(server, ssh.of(&policy.ssh), seen, hosts)));
             }
             HostAccessKind::Agent => {
                 if let Some(client) = agents.get(&server) {

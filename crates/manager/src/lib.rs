@@ -28,6 +28,7 @@ mod reload;
 mod repairs;
 mod restarts;
 mod returned;
+mod rewrite;
 mod secondary;
 mod service;
 mod setup;
@@ -37,7 +38,9 @@ mod write_probe;
 
 pub use daemon::serve;
 pub use error::ManagerError;
+pub use load::mha::{MhaLog, load_mha, mha_log};
 pub use load::{load_config, secret};
 pub use newcomer::{Newcomer, inspect_newcomer};
+pub use rewrite::rewrite;
 pub use setup::tls_mode;
 pub use standalone::Standalone;

@@ -1,22 +1,34 @@
 //! Reading the configuration file and the secrets that it names.
 
+pub(crate) mod mha;
+
+use std::io;
 use std::path::{Path, PathBuf};
 
 use primacy_config::{Account, Config, SecretSource};
+use primacy_mha_config::is_mha;
 use secrecy::SecretString;
 
 use crate::ManagerError;
 
-/// Reads, parses and resolves a configuration file; relative paths are taken from its folder.
+/// Reads, parses and resolves a configuration file; relative paths are taken from its folder. A file
+/// of MHA is read as it is, with the global file in its usual place.
 ///
 /// # Errors
 /// If it cannot be read, or is wrong in any place.
 pub fn load_config(path: &Path) -> Result<Config, ManagerError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ManagerError::Unreadable { path: path.to_owned(), source })?;
-    let config = primacy_config::parse(&text, &path.display().to_string())?;
-    let absolute = std::path::absolute(path)
-        .map_err(|source| ManagerError::Unreadable { path: path.to_owned(), source })?;
+    let unreadable = |source| ManagerError::Unreadable { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let name = path.display().to_string();
+    let config = if is_mha(&name, &String::from_utf8_lossy(&bytes)) {
+        let mha = mha::load_mha(path, None)?;
+        primacy_mha_config::to_native(&mha)?.config
+    } else {
+        let strange = |error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error));
+        let text = String::from_utf8(bytes).map_err(strange)?;
+        primacy_config::parse(&text, &name)?
+    };
+    let absolute = std::path::absolute(path).map_err(unreadable)?;
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     Ok(config.resolved(&folder))
 }
@@ -53,5 +65,6 @@ pub(crate) fn read_secret(what: &str, from: &SecretSource) -> Result<SecretStrin
             })?;
             from_file(&PathBuf::from(folder).join(name))
         }
+        SecretSource::Given(given) => Ok(given.secret().clone()),
     }
 }

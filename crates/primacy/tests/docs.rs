@@ -28,6 +28,16 @@ fn the_configuration_page_is_current() {
 }
 
 #[test]
+fn the_table_of_mhas_keys_is_current() {
+    let (begin, end) = ("crates/primacy/tests/docs.rs -->\n", "<!-- end of keys -->");
+    let page = std::fs::read_to_string(root().join("docs/mha.md")).unwrap();
+    let (before, rest) = page.split_once(begin).expect("the table has its mark");
+    let (_, after) = rest.split_once(end).expect("the table has its end");
+    let table = primacy_mha_config::reference();
+    is_current("docs/mha.md", &format!("{before}{begin}{table}{end}{after}"));
+}
+
+#[test]
 fn the_page_of_checks_is_current() {
     is_current("docs/checks.md", &primacy_plan::findings_reference());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Millis};
+use crate::{Address, Millis, SshTarget};
 
 /// A row is written every second, so less would be no patience at all.
 const LEAST_WRITE_LIMIT: Millis = Millis(2000);
@@ -70,6 +70,9 @@ pub struct ServerPolicy {
     /// arguments. For hosts without an agent, whose own file says it.
     #[serde(default)]
     pub start: Vec<String>,
+    /// How its host is reached over ssh, where that differs from the others.
+    #[serde(default)]
+    pub ssh: SshTarget,
 }
 
 /// What to do when a promise cannot be kept: stop and ask, or go on and say so.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The `ssh` program and what it is told beside the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshSettings {
+    /// The host, if it is not the server's own.
+    pub host: Option<String>,
     /// The program: a name that is looked for in `PATH`, or a path.
     pub command: String,
     /// Who logs in; `None` leaves it to ssh's own configuration.
@@ -21,7 +23,31 @@ pub struct SshSettings {
 
 impl Default for SshSettings {
     fn default() -> Self {
-        Self { command: "ssh".to_owned(), user: None, port: None, options: Vec::new() }
+        let command = "ssh".to_owned();
+        Self { host: None, command, user: None, port: None, options: Vec::new() }
+    }
+}
+
+/// What is different for the host of one server; what is `None` holds as for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SshTarget {
+    /// The host that is dialled instead of the server's own.
+    pub host: Option<String>,
+    /// Who logs in there.
+    pub user: Option<SshUser>,
+    /// Where sshd listens there.
+    pub port: Option<u16>,
+}
+
+impl SshSettings {
+    /// The same for one host.
+    #[must_use]
+    pub fn of(&self, target: &SshTarget) -> Self {
+        let mut settings = self.clone();
+        settings.host = target.host.clone().or(settings.host);
+        settings.user = target.user.clone().or(settings.user);
+        settings.port = target.port.or(settings.port);
+        settings
     }
 }
 

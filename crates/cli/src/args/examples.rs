@@ -135,6 +135,12 @@ Examples:
   primacy grants --server mariadb-10.11
   primacy grants --server mysql-9.7 --purpose manager --account primacy@10.0.0.%";
 
+pub(super) const CONFIG_IMPORT: &str = "\
+Examples:
+  primacy config import app1.cnf                          only show it
+  primacy config import app1.cnf --output /etc/primacy/primacy.toml
+  primacy manager --config app1.cnf                       without importing it";
+
 pub(super) const BINLOG: &str = "\
 Examples:
   primacy binlog show --transactions /var/lib/mysql/binlog.000007

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::examples;
+
 /// `primacy manager`, `primacy run`
 #[derive(Debug, Args)]
 pub(crate) struct Daemon {
@@ -71,6 +73,32 @@ pub(crate) enum ConfigVerb {
     Show,
     /// Print the reference of all keys, in Markdown
     Reference,
+    /// Turn a configuration of MHA into a native one
+    ///
+    /// What every key becomes stands in docs/mha.md; what has no meaning any more is named. The
+    /// native file holds no passwords: with --output they are written to files of mode 0600 beside
+    /// it. A file that exists is left alone.
+    ///
+    /// A configuration of MHA need not be imported: --config takes it as it is, in every command.
+    #[command(after_long_help = examples::CONFIG_IMPORT)]
+    Import(ImportArgs),
+}
+
+/// `primacy config import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The application's file, such as app1.cnf
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The global file [default: /etc/masterha_default.cnf, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) global: Option<PathBuf>,
+    /// The native file to write [default: print it, and write no passwords]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace the native file if it exists; a file with a password is never replaced
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
 }
 
 /// `primacy completions`

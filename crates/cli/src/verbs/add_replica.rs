@@ -1,13 +1,13 @@
 //! `add-replica`: looks at a new server, adds it to the configuration file, and has it built.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use primacy_api::{ApiError, ErrorKind, RebuildAnswer, RebuildOrder, Service};
-use primacy_manager::inspect_newcomer;
+use primacy_manager::{inspect_newcomer, rewrite};
+use primacy_mha_config::is_mha;
 use primacy_plan::Reason;
 use primacy_types::{Address, Millis};
 use tokio::time::Instant;
@@ -92,9 +92,13 @@ fn lines(cluster: &str, server: &Address, agent: &Address) -> String {
 
 /// Adds lines to a file, which is whole at every moment and keeps its owner and mode; its comments stay.
 fn append(file: &Path, lines: &str) -> io::Result<()> {
-    // A file that is a link is changed where it is.
-    let file = fs::canonicalize(file)?;
-    let mut text = fs::read_to_string(&file)?;
+    let mut text = fs::read_to_string(file)?;
+    if is_mha(&file.display().to_string(), &text) {
+        return Err(io::Error::other(
+            "it is a file of MHA: a server is added to it as a block, or import it first (primacy \
+             config import)",
+        ));
+    }
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -103,36 +107,7 @@ fn append(file: &Path, lines: &str) -> io::Result<()> {
     if let Err(error) = primacy_config::parse(&text, &file.display().to_string()) {
         return Err(io::Error::other(format!("with these lines it would be wrong: {error}")));
     }
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let fresh = file.with_file_name(name);
-    let written = write_like(&fresh, &text, &fs::metadata(&file)?);
-    let done = written.and_then(|()| fs::rename(&fresh, &file));
-    if done.is_err() {
-        drop(fs::remove_file(&fresh));
-    }
-    done?;
-    file.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
-}
-
-/// Writes a new file with the owner and the mode of another, for the manager reads it as another user;
-/// all of it is on disk when this returns.
-fn write_like(path: &Path, text: &str, former: &fs::Metadata) -> io::Result<()> {
-    // Whatever has that name already is not ours, a link to elsewhere perhaps.
-    let options = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-    let mut file = options.open(path)?;
-    let now = file.metadata()?;
-    if (now.uid(), now.gid()) != (former.uid(), former.gid()) {
-        fchown(&file, Some(former.uid()), Some(former.gid())).map_err(|error| {
-            let owner = format!("{}:{}", former.uid(), former.gid());
-            io::Error::other(format!(
-                "the new file could not be given to its owner {owner}: {error}"
-            ))
-        })?;
-    }
-    file.set_permissions(fs::Permissions::from_mode(former.permissions().mode()))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    rewrite(file, &text)
 }
 
 /// The manager takes the changed file by itself; then the new server can be built.
@@ -170,6 +145,8 @@ async fn begin(service: &dyn Service, cluster: &str, args: &AddReplica) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use super::*;
 
     #[test]
@@ -212,16 +189,5 @@ mod tests {
         } else {
             println!("SKIPPED: files cannot be given to others here");
         }
-    }
-
-    #[test]
-    fn what_has_the_name_of_the_new_file_already_is_not_written_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let (other, link) = (folder.path().join("other"), folder.path().join("link"));
-        fs::write(&other, "theirs").unwrap();
-        std::os::unix::fs::symlink(&other, &link).unwrap();
-        let former = fs::metadata(&other).unwrap();
-        assert!(write_like(&link, "ours", &former).is_err());
-        assert_eq!(fs::read_to_string(&other).unwrap(), "theirs");
     }
 }

@@ -1,11 +1,12 @@
 //! `config check`, `config show`, `config reference`.
 
 use primacy_config::{Config, ConfigError};
+use primacy_manager::{ManagerError, load_config};
 use serde::Serialize;
 
 use crate::args::{ConfigVerb, Global};
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::look::count;
 use crate::paint;
 use crate::printer::Printer;
@@ -23,6 +24,7 @@ pub(super) fn run(global: &Global, printer: &mut Printer, verb: &ConfigVerb) -> 
             printer.data(&primacy_config::reference())?;
             Ok(Exit::Done)
         }
+        ConfigVerb::Import(args) => super::import::run(printer, args),
     }
 }
 
@@ -58,11 +60,12 @@ fn check(global: &Global, printer: &mut Printer) -> Outcome {
     }
     let path = config_file(global);
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|e| Failure::usage(format!("the configuration {file} cannot be read: {e}")))?;
-    let (errors, warnings, exit) = match primacy_config::parse(&text, &file) {
+    let (errors, warnings, exit) = match load_config(&path) {
         Ok(config) => (Vec::new(), config.warnings(), Exit::Done),
-        Err(errors) => (errors.iter().map(Problem::from).collect(), Vec::new(), Exit::Usage),
+        Err(ManagerError::Config(errors)) => {
+            (errors.iter().map(Problem::from).collect(), Vec::new(), Exit::Usage)
+        }
+        Err(error) => return Err(error.into()),
     };
     printer.json(&Checked { file, errors, warnings })?;
     Ok(exit)

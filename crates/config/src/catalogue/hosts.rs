@@ -66,3 +66,24 @@ pub(super) const PURGE_RELAY_LOGS_EVERY: Key = key(
      applied and that no sibling may need any more: one replica after another, and only while \
      the cluster is well and nothing is under way.",
 );
+
+pub(super) const SERVER_SSH_HOST: Key = key(
+    "ssh_host",
+    Kind::Text { min: 1, max: 253 },
+    Unset("the server's own host"),
+    "The host that ssh dials, if the server's own is not the one: a name or an address.",
+);
+
+pub(super) const SERVER_SSH_USER: Key = key(
+    "ssh_user",
+    Kind::SshUser,
+    Unset("as the cluster says"),
+    "Who logs in at this server's host, if somebody else than at the others.",
+);
+
+pub(super) const SERVER_SSH_PORT: Key = key(
+    "ssh_port",
+    Kind::Integer { min: 1, max: 65_535 },
+    Unset("as the cluster says"),
+    "Where sshd listens on this server's host, if elsewhere than on the others.",
+);

@@ -35,12 +35,12 @@ pub(crate) enum Sharing<'a> {
 impl Target {
     /// The host of a server. A name that ssh or a shell could take for something else is refused.
     pub(crate) fn new(server: &Address, settings: SshSettings) -> Result<Self, HostError> {
-        let host = server.host();
+        let host = settings.host.clone().unwrap_or_else(|| server.host().to_owned());
         let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
         if host.is_empty() || host.starts_with('-') || !host.chars().all(allowed) {
             return Err(HostError::NoSshTarget { server: server.clone() });
         }
-        Ok(Self { host: host.to_owned(), settings })
+        Ok(Self { host, settings })
     }
 
     /// An ssh that runs a command there.
