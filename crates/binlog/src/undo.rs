@@ -27,6 +27,18 @@ use crate::gtids::Collector;
 use crate::reader::Reader;
 use crate::{FormatDescription, ReadError};
 
+/// The statement that gives events to a server, as [`Undo`]'s do: a format description, or tables and
+/// rows in the format of the one before.
+pub fn binlog_statement(events: &[u8]) -> String {
+    base64::statement(events)
+}
+
+/// A file's format description for events that are given to a server without checksums: it then
+/// stands in no file, and nothing is rolled back for it.
+pub fn detached_head(format: &[u8]) -> Vec<u8> {
+    emit::head(format)
+}
+
 /// How large things may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UndoLimits {

@@ -10,6 +10,7 @@ mod cluster;
 mod errant;
 mod examples;
 mod local;
+mod mha;
 mod rebuild;
 mod sandbox;
 
@@ -32,6 +33,7 @@ pub(crate) use errant::{ErrantVerb, ExportErrant, InjectEmpty};
 pub(crate) use local::{
     Completions, ConfigVerb, Daemon, GrantPurpose, GrantsArgs, ImportArgs, LogFormat, ManArgs,
 };
+pub(crate) use mha::{InstallMhaLinks, MhaArgs};
 pub(crate) use rebuild::Rebuild;
 pub(crate) use sandbox::{GtidSwitch, OneServer, SandboxVerb, Up};
 
@@ -222,6 +224,14 @@ pub(crate) enum Verb {
     /// Show, cut, compare, save and verify binary logs: files and live servers
     #[command(subcommand, after_long_help = examples::BINLOG)]
     Binlog(BinlogVerb),
+    /// Run one of MHA's commands: the same as calling this program by its name
+    ///
+    /// What comes after NAME is for that command; `primacy mha NAME --help` shows its options.
+    #[command(after_long_help = examples::MHA)]
+    Mha(MhaArgs),
+    /// Make links in a folder by which this program is called as MHA's commands
+    #[command(name = "install-mha-links", after_long_help = examples::INSTALL_MHA_LINKS)]
+    InstallMhaLinks(InstallMhaLinks),
     /// Check, show and explain the configuration
     #[command(subcommand)]
     Config(ConfigVerb),

@@ -23,10 +23,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::Cli;
+use args::{Cli, Verb};
 use exit::Exit;
 use failure::Failure;
 use printer::Printer;
+use verbs::mha;
 
 /// The definition of the command line, for generated documentation.
 pub fn command() -> clap::Command {
@@ -35,6 +36,12 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of a process; the first argument is the program's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some((program, words)) = args.split_first()
+        && let Some(command) = mha::called_as(program)
+    {
+        return primacy_mha::main(command, words.iter().cloned()).into();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         // Also `--help` and `--version`, which end with 0.
@@ -43,6 +50,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    if let Verb::Mha(args) = &cli.verb
+        && let Some((command, words)) = mha::named(args)
+    {
+        return primacy_mha::main(command, words).into();
+    }
     let mut printer = Printer::new(&cli.global);
     let outcome = run(&cli, &mut printer);
     let exit = match outcome {

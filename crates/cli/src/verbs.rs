@@ -12,6 +12,7 @@ mod daemon;
 mod errant;
 mod grants;
 mod import;
+pub(crate) mod mha;
 mod past;
 mod rebuild;
 mod rejoin;
@@ -55,6 +56,8 @@ pub(crate) async fn run(cli: &Cli, printer: &mut Printer) -> Outcome {
         Verb::Grants(args) => grants::grants(global, printer, args).await,
         Verb::Binlog(BinlogVerb::Serve(args)) => Box::pin(binlog_serve::run(global, args)).await,
         Verb::Binlog(verb) => Box::pin(binlog::run(global, printer, verb)).await,
+        Verb::Mha(args) => mha::list(printer, args),
+        Verb::InstallMhaLinks(args) => mha::install(printer, args),
         Verb::Config(verb) => config::run(global, printer, verb),
         Verb::Sandbox(verb) => Box::pin(sandbox::run(printer, verb)).await,
         Verb::Completions(args) => shell::completions(printer, args),

@@ -172,3 +172,23 @@ fn a_usage_error_ends_with_two_and_help_with_zero() {
     assert_eq!(help.code, Some(0));
     assert!(help.out.contains("Exit codes:"));
 }
+
+#[test]
+fn a_command_of_mha_is_called_by_its_name_and_behind_mha() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("purge_relay_logs");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_primacy"), &link).unwrap();
+    let by_name = Command::new(&link).arg("--version").output().unwrap();
+    let behind = run(dir.path(), &["mha", "purge_relay_logs", "--version"]);
+    assert_eq!(String::from_utf8(by_name.stdout).unwrap(), behind.out);
+    assert!(behind.out.starts_with("purge_relay_logs version 0.58.\n"), "{}", behind.out);
+    let ran = run(dir.path(), &["mha", "save_binary_logs", "--help"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.out.contains("--start_pos=N"), "{}", ran.out);
+    let ran = run(dir.path(), &["mha", "purge_relay_logs", "--typo"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("unknown option: typo"), "{}", ran.err);
+    let ran = run(dir.path(), &["mha", "masterha_typo"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(run(dir.path(), &["mha"]).out.contains("apply_diff_relay_logs"));
+}

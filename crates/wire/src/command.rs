@@ -38,8 +38,8 @@ impl Link {
     }
 
     /// Runs a statement and returns its first result; what follows is read and dropped.
-    pub(crate) async fn run(&mut self, sql: &str) -> Result<Answer, Fault> {
-        self.stream.command(COM_QUERY, sql.as_bytes()).await?;
+    pub(crate) async fn run(&mut self, sql: &[u8]) -> Result<Answer, Fault> {
+        self.stream.command(COM_QUERY, sql).await?;
         let mut budget = ANSWER_LIMIT;
         let first = self.result(&mut budget).await?;
         let mut results = 1;

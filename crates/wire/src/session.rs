@@ -147,9 +147,23 @@ impl Session {
         }
     }
 
+    /// Runs a statement that need not be UTF-8: one out of a binary log, in the character set that
+    /// its session had.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub async fn execute_bytes(&mut self, sql: &[u8], limit: Duration) -> Result<Done, WireError> {
+        let head = String::from_utf8_lossy(sql.get(..64).unwrap_or(sql)).into_owned();
+        let what = format!("waiting for the answer to {}", kind_of(&head));
+        Ok(match self.call(&what, limit, async |link| link.run(sql).await).await? {
+            Answer::Rows(_) => Done::default(),
+            Answer::Ok(ok) => ok.into(),
+        })
+    }
+
     async fn run(&mut self, sql: &str, limit: Duration) -> Result<Answer, WireError> {
         let what = format!("waiting for the answer to {}", kind_of(sql));
-        let mut answer = self.call(&what, limit, async |link| link.run(sql).await).await;
+        let mut answer = self.call(&what, limit, async |link| link.run(sql.as_bytes()).await).await;
         if let Err(WireError::Server { message, .. }) = &mut answer {
             withhold_password(sql, message);
         }

@@ -179,6 +179,18 @@ Examples:
   primacy binlog verify --json binlog.000007 | jq .files[].disorders
   ssh db1 cat /var/lib/mysql/binlog.000007 | primacy binlog verify -";
 
+pub(super) const MHA: &str = "\
+Examples:
+  primacy mha                                   which commands there are
+  primacy mha purge_relay_logs --help
+  primacy mha save_binary_logs --command=test --binlog_prefix=mysql-bin --start_pos=4 \\
+          --output_file=/var/tmp/test";
+
+pub(super) const INSTALL_MHA_LINKS: &str = "\
+Examples:
+  primacy install-mha-links /usr/local/bin
+  primacy install-mha-links /usr/bin --force    MHA's own files are kept under other names";
+
 pub(super) const SANDBOX: &str = "\
 Examples:
   primacy sandbox up                              three servers called demo

@@ -1,8 +1,10 @@
 //! What belongs to the shell: completions and man pages.
 
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
 
 use clap_mangen::Man;
+use primacy_mha::{COMMANDS, man_page};
 
 use crate::args::{Completions, ManArgs};
 use crate::exit::Exit;
@@ -27,7 +29,16 @@ pub(super) fn man(printer: &mut Printer, args: &ManArgs) -> Outcome {
     };
     fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(crate::command(), dir))
+        .and_then(|()| mha_pages(dir))
         .map_err(|e| Failure::new(Exit::Refused, format!("man pages in {}: {e}", dir.display())))?;
     printer.note(&format!("the man pages are in {}", dir.display()));
     Ok(Exit::Done)
+}
+
+/// The pages of MHA's commands that this version has.
+fn mha_pages(dir: &Path) -> io::Result<()> {
+    for command in COMMANDS.iter().filter(|command| command.built.is_some()) {
+        fs::write(dir.join(format!("{}.1", command.name)), man_page(command))?;
+    }
+    Ok(())
 }
