@@ -165,6 +165,17 @@ impl ClusterLock {
         servers: Vec<ConnectOptions>,
         retry: Duration,
     ) -> Self {
+        Self::named(&session::lock_name(cluster), cluster, holder, servers, retry)
+    }
+
+    /// The same with a lock that is called otherwise, for those who know it by that name.
+    pub fn named(
+        lock: &str,
+        cluster: &str,
+        holder: &Holder,
+        servers: Vec<ConnectOptions>,
+        retry: Duration,
+    ) -> Self {
         let begin = LockStatus {
             servers: servers.iter().map(|o| (o.address.clone(), ServerLock::Untried)).collect(),
         };
@@ -183,7 +194,7 @@ impl ClusterLock {
                     });
                 };
                 let keeper = session::Keeper {
-                    lock: session::lock_name(cluster),
+                    lock: lock.to_owned(),
                     cluster: cluster.to_owned(),
                     holder: holder.clone(),
                     options,

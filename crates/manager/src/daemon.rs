@@ -18,11 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ManagerError;
+use crate::engine::Engine;
 use crate::health::HealthAddress;
 use crate::load::load_config;
-use crate::rebuild::Rebuilds;
-use crate::reload::Fleet;
-use crate::service::{Clusters, ManagerService};
 use crate::setup::Shared;
 
 /// How often the configuration file is looked at for changes.
@@ -79,20 +77,13 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
     if Client::connect(&socket).await.is_ok() {
         return Err(ManagerError::Running { socket });
     }
-    let shared = shared(&config, config_file)?;
-    let clusters = Arc::new(Clusters::default());
-    let health = HealthAddress::start(config.manager.health.as_ref(), &clusters).await?;
-    let brakes = config.manager.max_failovers_at_once;
-    let rebuilds = Arc::new(Rebuilds::default());
-    let mut fleet =
-        Fleet::new(shared.clone(), Arc::clone(&clusters), Arc::clone(&rebuilds), brakes);
-    fleet.start(&config).await?;
+    let mut engine = Engine::prepare(&config, config_file).await?;
+    let health = HealthAddress::start(config.manager.health.as_ref(), engine.clusters()).await?;
+    engine.begin(&config).await?;
     health.set_loaded();
     let listener = listen(&socket)?;
-    let (store, chronicle) = (shared.store.clone(), shared.chronicle.clone());
-    let service = ManagerService { clusters, store, chronicle, rebuilds };
     let stop = CancellationToken::new();
-    let routes = primacy_api::router(Arc::new(service));
+    let routes = primacy_api::router(engine.service());
     let served = {
         let stop = stop.clone();
         let serving = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
@@ -106,15 +97,15 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                reload(&mut fleet, config_file).await;
+                reload(&mut engine, config_file).await;
                 seen = stamp(config_file);
             }
             () = tokio::time::sleep(LOOK_AT_FILE) => {
-                renew(shared.credentials.as_ref());
+                renew(engine.shared().credentials.as_ref());
                 let now = stamp(config_file);
                 if now != seen && now.is_some() {
                     seen = now;
-                    reload(&mut fleet, config_file).await;
+                    reload(&mut engine, config_file).await;
                 }
             }
         }
@@ -122,22 +113,21 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
     tracing::info!("stopping");
     notify(&[NotifyState::Stopping]);
     drop(health);
-    fleet.stop().await;
+    engine.stop().await;
     stop.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
     let _ = std::fs::remove_file(&socket);
-    shared.chronicle.flush().await;
     Ok(())
 }
 
 /// Takes over a changed configuration. A wrong one is named and the old one stays in force.
-async fn reload(fleet: &mut Fleet, config_file: &Path) {
+async fn reload(engine: &mut Engine, config_file: &Path) {
     match load_config(config_file) {
         Ok(config) => {
             for warning in config.warnings() {
                 tracing::warn!("{warning}");
             }
-            match fleet.change(&config).await {
+            match engine.change(&config).await {
                 Ok(()) => tracing::info!("the changed configuration is in force"),
                 Err(error) => tracing::error!(%error, "the changed configuration was not taken"),
             }

@@ -10,6 +10,7 @@ mod check;
 mod chores;
 mod cluster;
 mod daemon;
+mod engine;
 mod errant;
 mod error;
 mod health;
@@ -37,6 +38,7 @@ mod supervisor;
 mod write_probe;
 
 pub use daemon::serve;
+pub use engine::Engine;
 pub use error::ManagerError;
 pub use load::mha::{MhaLog, load_mha, mha_log};
 pub use load::{load_config, secret};

@@ -2,16 +2,17 @@
 //! and servers that are back. One at a time, and given up at once when an operation begins.
 
 mod patience;
+mod stray;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use primacy_api::{RebuildAnswer, RebuildOrder};
 use primacy_exec::{
-    Asked, Cluster, Judged, REJOIN, Rejoined, StepError, absences, finish_relearning,
-    is_left_at_a_rescue, judge, rejoin, repoint_stray, start_restarted,
+    Asked, Cluster, Judged, REJOIN, Rejoined, StepError, absences, finish_relearning, judge,
+    rejoin, repoint_stray, start_restarted,
 };
-use primacy_plan::{errant_of, is_fed_by, managed_source};
+use primacy_plan::{is_fed_by, managed_source};
 use primacy_store::Level;
 use primacy_types::{
     Absence, AbsenceState, Address, ClusterSnapshot, OnErrant, Rejoin, ServerFacts,
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::patience::Memory;
+use self::stray::stray;
 use crate::rebuild::Rebuilds;
 use crate::setup::Watched;
 use crate::supervisor::Handle;
@@ -463,21 +465,6 @@ fn runs(snapshot: &ClusterSnapshot, facts: &ServerFacts) -> bool {
     facts.channel(&snapshot.policy.channel).is_some_and(|channel| {
         channel.receiver == primacy_types::ReceiverState::Running && channel.applier_running
     })
-}
-
-/// A replica with a running past that follows a server of the cluster over which it gets nothing of
-/// what the primary writes, or one that gave it saved events and is gone; with nothing of its own.
-fn stray(snapshot: &ClusterSnapshot, primary: &Address) -> Option<Address> {
-    let (server, _) = snapshot.all_live().find(|(server, facts)| {
-        *server != primary
-            && !facts.writable()
-            && !snapshot.absent.contains_key(*server)
-            && (is_left_at_a_rescue(snapshot, server)
-                || (managed_source(snapshot, server).is_some()
-                    && !is_fed_by(snapshot, server, primary)))
-            && errant_of(snapshot, primary, server).is_empty()
-    })?;
-    Some(server.clone())
 }
 
 #[cfg(test)]

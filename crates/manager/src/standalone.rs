@@ -16,11 +16,13 @@ use primacy_api::{
 use primacy_config::{ClusterConfig, Config};
 use primacy_exec::{Request, start};
 use primacy_plan::SwitchoverRequest;
+use primacy_types::Address;
 use tokio::sync::{OnceCell, watch};
 
 use crate::ManagerError;
 use crate::cluster::adopt;
 use crate::daemon::shared;
+use crate::engine::know_primary;
 use crate::hooks;
 use crate::load::load_config;
 use crate::restarts::Alone;
@@ -47,7 +49,18 @@ impl Standalone {
     /// # Errors
     /// If the configuration, a secret or the history cannot be read, or the cluster is unknown.
     pub async fn open(config_file: &Path, cluster: Option<&str>) -> Result<Self, ManagerError> {
-        let config = load_config(config_file)?;
+        Self::of(load_config(config_file)?, config_file, cluster).await
+    }
+
+    /// The same with a configuration that was read already from `config_file`.
+    ///
+    /// # Errors
+    /// If a certificate or the history cannot be read, or the cluster is unknown.
+    pub async fn of(
+        config: Config,
+        config_file: &Path,
+        cluster: Option<&str>,
+    ) -> Result<Self, ManagerError> {
         if let Some(name) = cluster
             && !config.clusters.contains_key(name)
         {
@@ -62,6 +75,22 @@ impl Standalone {
         let watched = config.clusters.values().filter(wanted);
         let watched = watched.map(|c| (c.name.to_string(), OnceCell::new())).collect();
         Ok(Self { config, shared, watched })
+    }
+
+    /// Puts a primary on record that somebody who asks knows, as [`crate::Engine::know_primary`].
+    ///
+    /// # Errors
+    /// If the history cannot be written.
+    pub async fn know_primary(&self, name: &str, primary: &Address) -> Result<(), ManagerError> {
+        let epoch = know_primary(&self.shared, name, primary).await?;
+        let watched = self.watched.get(name).and_then(OnceCell::get);
+        if let (Some(epoch), Some(watched)) = (epoch, watched) {
+            watched.observatory.set_record(|record| {
+                record.primary = Some(primary.clone());
+                record.epoch = epoch;
+            });
+        }
+        Ok(())
     }
 
     /// Writes what is still to be written.

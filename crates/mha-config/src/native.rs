@@ -187,6 +187,11 @@ impl Making<'_> {
                         accepting writes";
             self.notices.push(Notice { place: None, text: text.to_owned() });
         }
+        self.out.comment("MHA goes on without the binary logs of a host that ssh does not reach.");
+        self.out.key("on_possible_loss", "\"proceed\"", None);
+        let text = "on_possible_loss = \"proceed\", as with MHA: where ssh does not reach the host of a \
+                    dead primary, a failover goes on without what nobody had received, and says so";
+        self.notices.push(Notice { place: None, text: text.to_owned() });
         self.out.comment("MHA refuses where a slave without ignore_fail is dead or broken.");
         self.out.key("broken_replicas", "\"refuse\"", None);
         if let Some(place) = self.mha.defaults.written("ping_type").cloned() {

@@ -1,7 +1,5 @@
 //! Blocks added and removed: everything else stays, byte by byte.
 
-#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
-
 use primacy_mha_config::edit::{EditError, add_block, block_name, parameters, remove_block};
 
 const FILE: &str = "\

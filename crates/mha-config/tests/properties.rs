@@ -1,7 +1,5 @@
 //! What holds for any text.
 
-#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
-
 use primacy_mha_config::edit::{add_block, remove_block};
 use primacy_mha_config::{KEYS, Source, Sources, is_mha, parse, to_native};
 use proptest::prelude::*;

@@ -5,17 +5,36 @@
 //! [`install_links`] makes the names. How a command line is read ([`parse`]) is how Perl's
 //! `Getopt::Long` reads it, which MHA's commands use.
 //!
-//! Not here: MHA's configuration, and what the node commands do with files and servers.
+//! [`application::Application`] is what the manager's commands begin with: the configuration that
+//! `--conf` names, and the one engine on it in this process.
+//!
+//! Not here: how MHA's configuration is read, how servers are watched and what is done about them, and
+//! what the node commands do with files and servers.
 
+pub mod application;
 mod command;
 mod commands;
+mod conf_file;
+pub mod flags;
 mod front;
 mod getopt;
 mod given;
 mod links;
+pub mod locks;
+pub mod log;
+mod manage;
 mod node;
+mod orders;
 mod page;
+pub mod places;
+pub mod preflight;
+mod process;
+pub mod roles;
+mod run;
+pub mod runtime;
 mod secrets;
+mod ssh;
+pub mod status;
 
 pub use command::{Command, Kind, Opt, Run, Streams, Unknown};
 pub use commands::{COMMANDS, command};

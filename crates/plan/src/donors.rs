@@ -1,7 +1,9 @@
 //! Who can give a winner what it lacks: another replica from its own binary log, or files on a
 //! disk.
 
-use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, ServerFacts, TransactionSet};
+use primacy_types::{
+    Address, BinlogsOnDisk, ClusterSnapshot, RefuseOrProceed, ServerFacts, TransactionSet,
+};
 
 use crate::coverage::coverage;
 use crate::holdings::{self, counted, held_by_all, members, on_disk};
@@ -137,9 +139,11 @@ fn stuck(
             "the binary logs of {primary} hold {} and could not be used in this operation",
             holds.beyond(has).join(", ")
         )),
-        // Where nothing acknowledged can be missing, a host that does not answer is not waited for.
+        // Where nothing acknowledged can be missing, or somebody has said that it may be, a host that
+        // does not answer is not waited for.
         Some(BinlogsOnDisk::Unreadable { reason, passing: true })
-            if !coverage(snapshot, primary).proved =>
+            if snapshot.policy.on_possible_loss != Some(RefuseOrProceed::Proceed)
+                && !coverage(snapshot, primary).proved =>
         {
             stuck.push(format!(
                 "what {primary} wrote and nobody received is not known yet: {reason}"

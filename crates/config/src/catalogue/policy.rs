@@ -53,7 +53,9 @@ pub(super) const POLICY: &[Key] = &[
         Kind::Word(words_of::<Option<RefuseOrProceed>>),
         Is("auto"),
         "When it cannot be proved that the replicas hold every acknowledged row. `auto` refuses \
-         if semi-sync was in force and proceeds, loudly, if the cluster is asynchronous.",
+         if semi-sync was in force and proceeds, loudly, if the cluster is asynchronous; both wait \
+         while the primary's host does not answer and may still give what nobody received. With \
+         `proceed` a host that does not answer is not waited for.",
     ),
     key(
         "allow_errant",

@@ -2,6 +2,7 @@
 
 use super::shared::{CONF, FAILOVER, GENERAL, MONITOR, NEW_MASTER, PLACES, REMOVE_CONF, TARGET};
 use crate::command::{Command, Kind, Opt, Unknown};
+use crate::run;
 
 pub(super) const MANAGER: Command = Command {
     name: "masterha_manager",
@@ -20,6 +21,7 @@ pub(super) const MANAGER: Command = Command {
             "keep_running",
             "Go on with the new primary after a failover (Primacy's own)",
         )
+        .alias(&["keep-running"])
         .own()],
         GENERAL,
     ],
@@ -28,7 +30,7 @@ pub(super) const MANAGER: Command = Command {
         (1, "anything else: refused, failed, or ended by a signal"),
         (10, "the new primary is there, and at least one replica does not follow it"),
     ],
-    built: None,
+    built: Some(run::manager::run),
 };
 
 pub(super) const MASTER_SWITCH: Command = Command {
@@ -103,7 +105,7 @@ pub(super) const CHECK_SSH: Command = Command {
     unknown: Unknown::Passed,
     options: &[CONF, GENERAL],
     exits: &[(0, "all of them can be reached from each other"), (1, "one of them cannot")],
-    built: None,
+    built: Some(run::check_ssh::run),
 };
 
 pub(super) const CHECK_REPL: Command = Command {
@@ -113,7 +115,7 @@ pub(super) const CHECK_REPL: Command = Command {
     unknown: Unknown::Passed,
     options: &[CONF, PLACES, MONITOR, GENERAL],
     exits: &[(0, "all is well"), (1, "something is not")],
-    built: None,
+    built: Some(run::check_repl::run),
 };
 
 pub(super) const CHECK_STATUS: Command = Command {
@@ -148,7 +150,7 @@ pub(super) const CHECK_STATUS: Command = Command {
         (50, "FAILOVER_RUNNING"),
         (51, "FAILOVER_ERROR"),
     ],
-    built: None,
+    built: Some(run::check_status::run),
 };
 
 pub(super) const STOP: Command = Command {
@@ -172,7 +174,7 @@ pub(super) const STOP: Command = Command {
         (0, "it is stopped, or was not running"),
         (1, "it does a failover and --abort is not given, or it does not end"),
     ],
-    built: None,
+    built: Some(run::stop::run),
 };
 
 pub(super) const CONF_HOST: Command = Command {
@@ -195,7 +197,7 @@ pub(super) const CONF_HOST: Command = Command {
         (1, "the command line is wrong"),
         (255, "the block is there already, or a key is unknown"),
     ],
-    built: None,
+    built: Some(run::conf_host::run),
 };
 
 pub(super) const MASTER_MONITOR: Command = Command {

@@ -127,8 +127,14 @@ fn a_disk_that_does_not_answer_is_waited_for_only_where_something_may_be_missing
         plan_failover(&world.snapshot, &diagnose(&world.snapshot), &request, Stage::AfterSeal)
     };
     assert!(after(&silent(four(1))).is_ok());
-    let refusal = after(&silent(lose(four(1), "d"))).unwrap_err();
+    let mut unproved = silent(lose(four(1), "d"));
+    let refusal = after(&unproved).unwrap_err();
     assert!(refusal.held && refusal.to_string().contains("is not known yet"), "{refusal}");
+    // Nor where somebody has written that a failover does not wait for it.
+    unproved.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Proceed);
+    let plan = after(&unproved).unwrap();
+    assert!(says(&plan, "POSSIBLE LOSS"), "{:?}", plan.notes);
+    assert!(says(&plan, "its host does not answer"), "{:?}", plan.notes);
 }
 
 #[test]

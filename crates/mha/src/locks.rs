@@ -1,0 +1,57 @@
+//! MHA's own locks on the servers, beside the engine's. A manager of MHA that runs on the same
+//! servers takes them, and so does its switch: so that it and this one exclude each other, in both
+//! directions, for the time of a migration.
+
+use std::time::Duration;
+
+use primacy_dcs::{ClusterLock, LockError};
+use primacy_manager::ManagerError;
+use primacy_types::Address;
+
+use crate::application::Application;
+
+/// On the primary, as long as it is watched.
+const MONITOR: &str = "MHA_Master_High_Availability_Monitor";
+
+/// On each replica, for the time of a failover or a switch.
+const FAILOVER: &str = "MHA_Master_High_Availability_Failover";
+
+/// How often one that is lost, or held by somebody else, is asked for again.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Application {
+    /// Begins to take the lock of whoever watches this primary; it is kept, also through a restart of
+    /// the server, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// If the account's password cannot be read.
+    pub fn lock_monitor(&self, primary: &Address) -> Result<ClusterLock, ManagerError> {
+        self.lock(MONITOR, std::slice::from_ref(primary))
+    }
+
+    /// Begins to take the locks of whoever fails over or switches these replicas.
+    ///
+    /// # Errors
+    /// If the account's password cannot be read.
+    pub fn lock_failover(&self, replicas: &[Address]) -> Result<ClusterLock, ManagerError> {
+        self.lock(FAILOVER, replicas)
+    }
+
+    fn lock(&self, name: &str, servers: &[Address]) -> Result<ClusterLock, ManagerError> {
+        let mut options = Vec::new();
+        for server in servers {
+            options.extend(self.connect(server)?);
+        }
+        let (cluster, holder) = (&self.cluster, self.holder());
+        Ok(ClusterLock::named(name, cluster, &holder, options, RETRY))
+    }
+}
+
+/// Waits for one of MHA's locks and says who has it, if somebody else has. A server that does not
+/// answer can grant it to nobody.
+pub async fn held_by_other(lock: &ClusterLock, limit: Duration) -> Option<String> {
+    match lock.acquire(limit).await {
+        Err(LockError::HeldByOther { server, who, .. }) => Some(format!("{who}, on {server}")),
+        _ => None,
+    }
+}
