@@ -15,6 +15,9 @@ pub struct SwitchoverOrder {
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
+    /// Leave the old primary alone, read-only, instead of making it a replica of the new one.
+    #[serde(default)]
+    pub leave_old: bool,
 }
 
 /// Replace a dead primary.

@@ -279,6 +279,9 @@ fn show_writes_every_key_and_marks_what_is_default() {
     host_access = "auto"  # default
     # agent: port 7620 of the server's host
     # start: the systemd unit of the server
+    # ssh_host: the server's own host
+    # ssh_user: as the cluster says
+    # ssh_port: as the cluster says
 
     [[cluster.main.server]]
     address = "db2:3306"
@@ -289,6 +292,9 @@ fn show_writes_every_key_and_marks_what_is_default() {
     host_access = "auto"  # default
     # agent: port 7620 of the server's host
     # start: the systemd unit of the server
+    # ssh_host: the server's own host
+    # ssh_user: as the cluster says
+    # ssh_port: as the cluster says
 
     [cluster.main.accounts.manager]
     user = "primacy"

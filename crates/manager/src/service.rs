@@ -264,7 +264,8 @@ impl Service for ManagerService {
     }
 
     async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {
-        let request = Request::Switchover(SwitchoverRequest { to: order.to });
+        let request =
+            Request::Switchover(SwitchoverRequest { to: order.to, leave_old: order.leave_old });
         if order.dry_run {
             return dry_run(&self.clusters.get(name)?.watched, &request).await;
         }

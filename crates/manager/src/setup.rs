@@ -28,6 +28,8 @@ use crate::rebuild::unjoined;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locking {
     Take,
+    /// Not wanted; what is needed to know that a primary is dead is done all the same.
+    Watch,
     Leave,
 }
 
@@ -83,7 +85,7 @@ impl Secrets {
     ) -> Result<Self, ManagerError> {
         let webhooks = match locking {
             Locking::Take => hooks::webhooks(config).await?,
-            Locking::Leave => Vec::new(),
+            Locking::Watch | Locking::Leave => Vec::new(),
         };
         let manager = secret(&config.accounts.manager)?;
         Ok(Self { manager, replication: secret(&config.accounts.replication)?, webhooks })
@@ -126,7 +128,7 @@ pub(crate) fn watch(
     let scripts = scripts(config, secrets, shared);
     let hooks = match locking {
         Locking::Take => hooks::start(config, &secrets.webhooks, scripts.clone(), shared)?,
-        Locking::Leave => hooks::none(config, shared),
+        Locking::Watch | Locking::Leave => hooks::none(config, shared),
     };
     let observatory = Observatory::start(
         &name,
@@ -144,7 +146,7 @@ pub(crate) fn watch(
     observatory.set_record(|r| *r = record);
     let locked = match locking {
         Locking::Take => config.servers.iter().map(|s| links.options(s)).collect(),
-        Locking::Leave => Vec::new(),
+        Locking::Watch | Locking::Leave => Vec::new(),
     };
     let lock = ClusterLock::start(&name, &shared.holder, locked, Duration::from_secs(1));
     let hosts = Arc::new(Hosts::default());
@@ -194,7 +196,11 @@ pub(crate) fn watch(
     if locking == Locking::Take && cluster.policy.scripts.failover {
         host_tasks.push(crate::address_script::start(&cluster, &observatory));
     }
-    if locking == Locking::Take && cluster.policy.scripts.secondary_check {
+    if locking == Locking::Watch {
+        // No operation is ever under way here.
+        observatory.set_quiet(true);
+    }
+    if locking != Locking::Leave && cluster.policy.scripts.secondary_check {
         host_tasks.push(crate::secondary::start(&cluster, &observatory));
     }
     let hook_programs = hooks::programs(config);

@@ -39,6 +39,8 @@ const LOCK: Duration = Duration::from_secs(6);
 pub struct Standalone {
     config: Config,
     shared: Shared,
+    /// What a question about a cluster may do.
+    looking: Locking,
     /// Watched from the first question about it on.
     watched: BTreeMap<String, OnceCell<Arc<Watched>>>,
 }
@@ -74,7 +76,14 @@ impl Standalone {
         let wanted = |c: &&ClusterConfig| cluster.is_none_or(|name| c.name.as_str() == name);
         let watched = config.clusters.values().filter(wanted);
         let watched = watched.map(|c| (c.name.to_string(), OnceCell::new())).collect();
-        Ok(Self { config, shared, watched })
+        Ok(Self { config, shared, watched, looking: Locking::Leave })
+    }
+
+    /// Who asks goes on asking until the primary is dead: also `secondary_check_script` is asked.
+    #[must_use]
+    pub fn watching(mut self) -> Self {
+        self.looking = Locking::Watch;
+        self
     }
 
     /// Puts a primary on record that somebody who asks knows, as [`crate::Engine::know_primary`].
@@ -103,7 +112,7 @@ impl Standalone {
         let unknown = || no_such_cluster(name, &known.join(", "));
         let cell = self.watched.get(name).ok_or_else(unknown)?;
         let config = self.config.clusters.get(name).ok_or_else(unknown)?;
-        cell.get_or_try_init(|| watch(config, &self.shared, Locking::Leave))
+        cell.get_or_try_init(|| watch(config, &self.shared, self.looking))
             .await
             .map_err(|e| ApiError::new(ErrorKind::Internal, e.to_string()))
     }
@@ -219,7 +228,8 @@ impl Service for Standalone {
     }
 
     async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {
-        let request = Request::Switchover(SwitchoverRequest { to: order.to });
+        let request =
+            Request::Switchover(SwitchoverRequest { to: order.to, leave_old: order.leave_old });
         if order.dry_run {
             return dry_run(self.get(name).await?, &request).await;
         }

@@ -19,7 +19,7 @@ mod value;
 
 pub use keys::{KEYS, Key, Kind, Native as Becomes, Scope, key_named};
 pub use model::{Block, MhaConfig, Notice, Place};
-pub use native::{Native, SecretFile, cluster_name, to_native};
+pub use native::{Native, SecretFile, cluster_name, shell_words, to_native};
 pub use parse::{SCRIPT_OUTPUT, Source, Sources, app_of, init_script, parse};
 pub use recognise::{decoded, is_mha};
 pub use reference::reference;

@@ -17,6 +17,8 @@ use crate::keys::{Native as Becomes, key_named};
 use crate::model::{Block, MhaConfig, Notice};
 use writer::Writer;
 
+pub use hosts::shell_words;
+
 /// The longest `ping_interval` of a native file, in seconds.
 const LONGEST_PING: u32 = 60;
 

@@ -13,9 +13,10 @@ const REFUSED: u8 = 1;
 
 /// Runs a command of this process with the words behind its name; its exit code.
 pub fn main(command: &'static Command, words: impl IntoIterator<Item = OsString>) -> u8 {
-    let (out, err) = (io::stdout(), io::stderr());
+    // Not locked: the threads of the engine write to standard error too.
+    let (mut out, mut err) = (io::stdout(), io::stderr());
     let mut input = BufReader::new(io::stdin());
-    let mut streams = Streams { input: &mut input, out: &mut out.lock(), err: &mut err.lock() };
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err };
     let words: Result<Vec<String>, OsString> =
         words.into_iter().map(OsString::into_string).collect();
     let words = match words {

@@ -12,9 +12,10 @@
 //! what the node commands do with files and servers.
 
 pub mod application;
+mod asking;
+mod beside;
 mod command;
 mod commands;
-mod conf_file;
 pub mod flags;
 mod front;
 mod getopt;
@@ -23,6 +24,7 @@ mod links;
 pub mod locks;
 pub mod log;
 mod manage;
+mod monitor;
 mod node;
 mod orders;
 mod page;
@@ -32,9 +34,11 @@ mod process;
 pub mod roles;
 mod run;
 pub mod runtime;
+mod secondary_check;
 mod secrets;
 mod ssh;
 pub mod status;
+mod switch;
 
 pub use command::{Command, Kind, Opt, Run, Streams, Unknown};
 pub use commands::{COMMANDS, command};

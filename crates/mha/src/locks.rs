@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use primacy_dcs::{ClusterLock, LockError};
+use primacy_dcs::{ClusterLock, LockError, ServerLock};
 use primacy_manager::ManagerError;
 use primacy_types::Address;
+use tokio::time::Instant;
 
 use crate::application::Application;
 
@@ -18,6 +19,9 @@ const FAILOVER: &str = "MHA_Master_High_Availability_Failover";
 
 /// How often one that is lost, or held by somebody else, is asked for again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether servers have granted one.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Application {
     /// Begins to take the lock of whoever watches this primary; it is kept, also through a restart of
@@ -53,5 +57,29 @@ pub async fn held_by_other(lock: &ClusterLock, limit: Duration) -> Option<String
     match lock.acquire(limit).await {
         Err(LockError::HeldByOther { server, who, .. }) => Some(format!("{who}, on {server}")),
         _ => None,
+    }
+}
+
+/// Waits until every one of these servers has granted one of MHA's locks. A majority is not enough: a
+/// manager of MHA takes it on each server for itself.
+///
+/// # Errors
+/// Which server has not, and who holds it there.
+pub async fn taken_everywhere(lock: &ClusterLock, limit: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let status = lock.status();
+        let missing = status.servers.iter().find_map(|(server, state)| match state {
+            // What grants no locks to anybody keeps nobody out either.
+            ServerLock::Held { .. } | ServerLock::Unreachable { refused: true, .. } => None,
+            ServerLock::HeldByOther { who } => Some(format!("{who}, on {server}")),
+            ServerLock::Unreachable { why, .. } => Some(format!("{server} does not say: {why}")),
+            ServerLock::Untried => Some(format!("{server} has not said in time")),
+        });
+        match missing {
+            None => return Ok(()),
+            Some(why) if Instant::now() >= deadline => return Err(why),
+            Some(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
 }

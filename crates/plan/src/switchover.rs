@@ -18,6 +18,10 @@ use crate::{OperationKind, Plan, PlannedStep, Reason, Refusal, Step, filters, to
 pub struct SwitchoverRequest {
     /// The server that shall become primary; the best candidate if not named.
     pub to: Option<Address>,
+    /// The old primary is left alone, read-only and a replica of nobody, instead of becoming a
+    /// replica of the new one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leave_old: bool,
 }
 
 /// Plans a switchover.
@@ -79,7 +83,7 @@ pub fn plan_switchover(
     let mut reasons = hindrances(snapshot, &old, &winner);
     let mut notes: Vec<String> = filters::note(snapshot, &winner).into_iter().collect();
     let mut steps = Vec::new();
-    if let Err(reason) = build(snapshot, &old, &winner, &mut steps, &mut notes) {
+    if let Err(reason) = build(snapshot, &old, &winner, request, &mut steps, &mut notes) {
         reasons.push(reason);
     }
     if !reasons.is_empty() {
@@ -185,6 +189,7 @@ fn build(
     snapshot: &ClusterSnapshot,
     old: &Address,
     winner: &Address,
+    request: &SwitchoverRequest,
     steps: &mut Vec<PlannedStep>,
     notes: &mut Vec<String>,
 ) -> Result<(), Reason> {
@@ -210,7 +215,8 @@ fn build(
     }
     // The old primary is a replica again before long and acknowledges too, but it is attached
     // only after the promotion: until then it must be able to go on as it was.
-    let semi_sync = semi_sync(snapshot, old, winner, &siblings, Some(old), steps, notes)?;
+    let later = Some(old).filter(|_| !request.leave_old);
+    let semi_sync = semi_sync(snapshot, old, winner, &siblings, later, steps, notes)?;
     steps.push(detach(snapshot, winner));
     let record = |table| Step::RecordEpoch { server: winner.clone(), epoch, table };
     // Nothing is written on the winner before the script has done its work: the role may have to be
@@ -237,7 +243,12 @@ fn build(
         Step::MoveEvents { to: winner.clone(), from: Some(old.clone()) },
         timing.statement_limit,
     ));
-    let mut all = vec![old.clone()];
+    let mut all = Vec::new();
+    if request.leave_old {
+        notes.push(format!("{old} is left alone: read-only, and not made a replica of {winner}"));
+    } else {
+        all.push(old.clone());
+    }
     all.extend(siblings);
     repoint_all(snapshot, winner, &all, steps);
     Ok(())

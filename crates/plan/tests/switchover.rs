@@ -11,7 +11,7 @@ use primacy_types::{
 
 fn ask(world: &World, to: Option<&str>) -> Result<Plan, Refusal> {
     let snapshot = &world.snapshot;
-    let request = SwitchoverRequest { to: to.map(addr) };
+    let request = SwitchoverRequest { to: to.map(addr), leave_old: false };
     let plan = plan_switchover(snapshot, &diagnose(snapshot), &request)?;
     assert_eq!(violations(snapshot, &plan, false), [], "{plan:#?}");
     Ok(plan)
@@ -57,6 +57,19 @@ fn a_whole_plan_as_a_dry_run_shows_it() {
     point b:3306 to c:3306
     verify that a:3306, b:3306 replicate from c:3306
     ");
+}
+
+#[test]
+fn an_old_primary_that_is_to_be_left_alone_is_closed_and_not_repointed() {
+    let world = three().semi_sync(1);
+    let request = SwitchoverRequest { to: Some(addr("c")), leave_old: true };
+    let plan = plan_switchover(&world.snapshot, &diagnose(&world.snapshot), &request).unwrap();
+    assert_eq!(violations(&world.snapshot, &plan, false), []);
+    assert_eq!(repointed(&plan), [addr("b")]);
+    assert!(
+        matches!(&plan.steps[0].step, Step::BlockWrites { server, .. } if *server == addr("a"))
+    );
+    assert!(plan.notes.iter().any(|note| note.contains("a:3306 is left alone")), "{plan:#?}");
 }
 
 #[test]

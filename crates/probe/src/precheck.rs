@@ -14,7 +14,8 @@ use crate::dialect::{Dialect, Event};
 
 pub use locks::{HeldLock, LockView, held_locks};
 pub use sessions::{
-    RunningDdl, ServerSession, SessionKind, application_sessions, running_ddl, sessions,
+    RunningDdl, RunningStatement, ServerSession, SessionKind, application_sessions, running_ddl,
+    running_statements, sessions,
 };
 
 /// A transaction that is open for long.

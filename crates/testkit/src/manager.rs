@@ -228,13 +228,13 @@ impl Manager {
 
     /// Moves the role to the best server, or to this one.
     pub async fn try_switchover(&self, to: Option<Address>) -> Result<Answer, ApiError> {
-        let order = SwitchoverOrder { to, dry_run: false };
+        let order = SwitchoverOrder { to, ..SwitchoverOrder::default() };
         self.client().await.switchover(&self.cluster, order).await
     }
 
     /// Asks what a switchover would do.
     pub async fn dry_switchover(&self) -> Result<Answer, ApiError> {
-        let order = SwitchoverOrder { to: None, dry_run: true };
+        let order = SwitchoverOrder { dry_run: true, ..SwitchoverOrder::default() };
         self.client().await.switchover(&self.cluster, order).await
     }
 

@@ -69,7 +69,11 @@ pub(super) async fn switchover(
     printer: &mut Printer,
     args: &Switchover,
 ) -> Outcome {
-    let order = SwitchoverOrder { to: args.to.clone(), dry_run: args.dry_run };
+    let order = SwitchoverOrder {
+        to: args.to.clone(),
+        dry_run: args.dry_run,
+        ..SwitchoverOrder::default()
+    };
     act(global, printer, &args.which, &Order::Switchover(order), args.yes).await
 }
 

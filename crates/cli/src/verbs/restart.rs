@@ -129,7 +129,7 @@ async fn roll(
         return Ok(());
     }
     let service = session.service();
-    let order = SwitchoverOrder { to: args.to.clone(), dry_run: false };
+    let order = SwitchoverOrder { to: args.to.clone(), ..SwitchoverOrder::default() };
     let answer = follow(session, printer, cluster, service.switchover(cluster, order)).await?;
     if let Answer::Done { report } = answer {
         rolled.moved = Some((primary.clone(), report.primary));

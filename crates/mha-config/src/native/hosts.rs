@@ -120,7 +120,7 @@ impl Making<'_> {
 /// Reads a line of options as a shell would split it: `-o Name=value`, `-i key`, `-p 2222`.
 fn read_options(line: &str) -> Options {
     let mut read = Options::default();
-    let mut words = words(line).into_iter().peekable();
+    let mut words = shell_words(line).into_iter().peekable();
     while let Some(word) = words.next() {
         if WITHOUT_EFFECT.contains(&word.as_str()) {
             read.dropped.push(word);
@@ -151,8 +151,9 @@ fn read_options(line: &str) -> Options {
     read
 }
 
-/// Words divided by blanks; quotes hold words together, a backslash keeps the next character.
-fn words(line: &str) -> Vec<String> {
+/// The words of a line of options as a shell divides them: at blanks; quotes hold words together, a
+/// backslash keeps the next character.
+pub fn shell_words(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;

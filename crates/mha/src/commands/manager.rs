@@ -95,7 +95,7 @@ pub(super) const MASTER_SWITCH: Command = Command {
         (1, "refused or failed"),
         (10, "the new primary is writable, and at least one replica does not follow it"),
     ],
-    built: None,
+    built: Some(crate::switch::run),
 };
 
 pub(super) const CHECK_SSH: Command = Command {
@@ -213,7 +213,7 @@ pub(super) const MASTER_MONITOR: Command = Command {
         GENERAL,
     ],
     exits: &[(1, "error"), (20, "the primary is dead")],
-    built: None,
+    built: Some(crate::monitor::run),
 };
 
 pub(super) const SECONDARY_CHECK: Command = Command {
@@ -227,14 +227,15 @@ pub(super) const SECONDARY_CHECK: Command = Command {
                 .alias(&["s"]),
             Opt::text("user", "The ssh user").or("root"),
             Opt::number("port", "The ssh port").or("22"),
-            Opt::text("options", "ssh options in place of the usual ones"),
+            Opt::text("options", "ssh options; they take precedence over the usual ones"),
             Opt::text("master_host", "The primary"),
-            Opt::text("master_ip", "Its address"),
+            Opt::text("master_ip", "Its address; if given, it is connected to and not the name"),
             Opt::number("master_port", "Its port").or("3306"),
-            Opt::text("master_user", "The account, for --ping_type=INSERT"),
-            Opt::secret("master_password", "Its password"),
-            Opt::text("ping_type", "SELECT, CONNECT or INSERT"),
-            Opt::number("timeout", "The limit of each connection in seconds").or("5"),
+            Opt::text("master_user", "Accepted and not used: nobody logs in to the primary"),
+            Opt::secret("master_password", "Accepted and not used"),
+            Opt::text("ping_type", "Accepted: a TCP connection is made whatever it is"),
+            Opt::number("timeout", "The limit of each connection in seconds, from 1 to 600")
+                .or("5"),
         ],
         GENERAL,
     ],
@@ -244,5 +245,5 @@ pub(super) const SECONDARY_CHECK: Command = Command {
         (2, "one of the hosts cannot be asked"),
         (3, "the primary is reached from one of them"),
     ],
-    built: None,
+    built: Some(crate::secondary_check::run),
 };

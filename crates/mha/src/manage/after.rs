@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep};
 
 use super::Desk;
 use super::watch::{End, Watch};
-use crate::conf_file;
 
 /// How long replicas may take to be seen at the new primary.
 const FOLLOW: Duration = Duration::from_secs(10);
@@ -93,7 +92,7 @@ impl Watch<'_> {
             let bytes = std::fs::read(&application.conf).map_err(|error| error.to_string())?;
             let text = decoded(&name, &bytes).map_err(|errors| errors.to_string())?;
             match remove_block(text, &block.name).map_err(|error| error.to_string())? {
-                Some(changed) => conf_file::replace(&application.conf, &changed)
+                Some(changed) => primacy_manager::rewrite(&application.conf, &changed)
                     .map(|()| true)
                     .map_err(|error| error.to_string()),
                 None => Ok(false),

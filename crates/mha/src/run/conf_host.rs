@@ -7,7 +7,6 @@ use primacy_mha_config::edit::{add_block, block_name, parameters, remove_block};
 
 use super::say;
 use crate::command::Streams;
-use crate::conf_file;
 use crate::given::Given;
 use crate::places::option;
 
@@ -57,7 +56,7 @@ fn change(given: &Given) -> Result<String, String> {
         }
         other => return Err(format!("--command={other:?}: it is add, delete or remove")),
     };
-    conf_file::replace(Path::new(conf), &changed)
+    primacy_manager::rewrite(Path::new(conf), &changed)
         .map_err(|error| format!("{conf} cannot be written: {error}; it is as it was"))?;
     Ok(said)
 }

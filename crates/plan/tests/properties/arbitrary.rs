@@ -86,8 +86,9 @@ pub(crate) fn failovers() -> impl Strategy<Value = FailoverRequest> {
 }
 
 pub(crate) fn switchovers() -> impl Strategy<Value = SwitchoverRequest> {
-    prop::option::weighted(0.3, prop::sample::select(&NAMES[..]))
-        .prop_map(|to| SwitchoverRequest { to: to.map(addr) })
+    let server = prop::option::weighted(0.3, prop::sample::select(&NAMES[..]));
+    (server, any::<bool>())
+        .prop_map(|(to, leave_old)| SwitchoverRequest { to: to.map(addr), leave_old })
 }
 
 fn world(tape: &mut Tape) -> World {

@@ -178,10 +178,10 @@ fn of_a_switchover(snapshot: &ClusterSnapshot, plan: &Plan) -> Vec<(String, Plan
     mutants.push(("blocked too late".to_owned(), moved(plan, block, catch_up)));
     mutants.push(("the winner does not catch up".to_owned(), without(plan, catch_up)));
     mutants.push(("opened first".to_owned(), moved(plan, index("open-writes"), catch_up)));
-    mutants.push((
-        "the old primary is repointed open".to_owned(),
-        moved(plan, old.expect("the step"), 0),
-    ));
+    // One that is to be left alone is not repointed.
+    if let Some(old) = old {
+        mutants.push(("the old primary is repointed open".to_owned(), moved(plan, old, 0)));
+    }
     mutants
 }
 

@@ -47,6 +47,15 @@ pub struct RunningDdl {
     pub statement: String,
 }
 
+/// A statement that runs now, outside replication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningStatement {
+    /// Its session.
+    pub session: ServerSession,
+    /// It begins with SELECT, SHOW or the like: it is taken to change nothing.
+    pub reads: bool,
+}
+
 /// Users that are the server's own threads.
 const SERVER_USERS: &[&str] = &[
     "system user",
@@ -64,6 +73,9 @@ const DUMP_COMMANDS: &[&str] = &["Binlog Dump", "Binlog Dump GTID", "Register Sl
 /// First words of statements that change definitions or rebuild tables.
 const DDL: &[&str] =
     &["ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE", "OPTIMIZE", "REPAIR", "ANALYZE"];
+
+/// First words of statements that are taken to change nothing.
+const READS: &[&str] = &["SELECT", "SHOW", "DESC", "DESCRIBE", "EXPLAIN"];
 
 /// All sessions. `ours` are the manager's account names. Needs PROCESS; without it the server
 /// shows only our own.
@@ -102,6 +114,25 @@ pub async fn running_ddl(
     Ok(ddl.collect())
 }
 
+/// Statements that run now, of everybody but this session, the server and its replicas.
+///
+/// # Errors
+/// If the server cannot be asked. Without PROCESS it shows only our own.
+pub async fn running_statements(
+    session: &mut Session,
+    limit: Duration,
+) -> Result<Vec<RunningStatement>, WireError> {
+    let rows = list(session, limit).await?;
+    let own = session.connection_id();
+    let running = rows.iter().filter_map(|row| {
+        let session = read(row, &[], own);
+        let statement = row.get("Info").filter(|text| !text.trim().is_empty())?;
+        let runs = session.kind == SessionKind::Application && session.command != "Sleep";
+        runs.then(|| RunningStatement { session, reads: only_reads(statement) })
+    });
+    Ok(running.collect())
+}
+
 async fn list(session: &mut Session, limit: Duration) -> Result<Rows, WireError> {
     let dialect = Dialect::of(session.version());
     session.query(dialect.process_list(), limit).await
@@ -137,17 +168,8 @@ pub(super) fn read(row: &Row, ours: &[&str], own: u64) -> ServerSession {
 
 /// The first words of a statement that changes definitions. Leading comments are skipped.
 pub(super) fn definition_change(statement: &str) -> Option<String> {
-    let mut rest = statement.trim_start();
-    loop {
-        rest = if let Some(tail) = rest.strip_prefix("/*") {
-            tail.split_once("*/").map_or("", |(_, tail)| tail).trim_start()
-        } else if rest.starts_with("--") || rest.starts_with('#') {
-            rest.split_once('\n').map_or("", |(_, tail)| tail).trim_start()
-        } else {
-            break;
-        }
-    }
-    let first: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
+    let rest = behind_comments(statement);
+    let first = first_word(rest);
     if !DDL.contains(&&*first.to_ascii_uppercase()) {
         return None;
     }
@@ -157,4 +179,28 @@ pub(super) fn definition_change(statement: &str) -> Option<String> {
     Some(
         words.iter().take(shown).copied().collect::<Vec<_>>().join(" ").chars().take(120).collect(),
     )
+}
+
+/// Whether a statement is taken to change nothing, by its first word.
+pub(super) fn only_reads(statement: &str) -> bool {
+    let first = first_word(behind_comments(statement).trim_start_matches(['(', ' ']));
+    READS.contains(&&*first.to_ascii_uppercase())
+}
+
+/// The statement behind its leading comments.
+fn behind_comments(statement: &str) -> &str {
+    let mut rest = statement.trim_start();
+    loop {
+        rest = if let Some(tail) = rest.strip_prefix("/*") {
+            tail.split_once("*/").map_or("", |(_, tail)| tail).trim_start()
+        } else if rest.starts_with("--") || rest.starts_with('#') {
+            rest.split_once('\n').map_or("", |(_, tail)| tail).trim_start()
+        } else {
+            return rest;
+        }
+    }
+}
+
+fn first_word(statement: &str) -> String {
+    statement.chars().take_while(char::is_ascii_alphabetic).collect()
 }

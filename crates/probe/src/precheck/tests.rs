@@ -2,7 +2,7 @@
 
 use primacy_types::ServerVersion;
 
-use super::sessions::{definition_change, read};
+use super::sessions::{definition_change, only_reads, read};
 use super::*;
 use crate::fixture::rows;
 
@@ -69,4 +69,18 @@ fn events_keep_their_definer_when_they_are_altered() {
     assert_eq!(events[0].state, crate::EventState::DisabledOnReplica);
     let sql = dialect.alter_event(&events[0], crate::EventState::Enabled);
     assert_eq!(sql, "ALTER DEFINER = `app`@`10.0.%` EVENT `evt`.`e``x` ENABLE");
+}
+
+#[test]
+fn a_statement_that_is_taken_to_change_nothing_is_known_by_its_first_word() {
+    for sql in
+        ["SELECT 1", " /* a */ select 1", "(SELECT 1) UNION (SELECT 2)", "SHOW TABLES", "desc t"]
+    {
+        assert!(only_reads(sql), "{sql}");
+    }
+    for sql in
+        ["UPDATE t SET a = 1", "WITH x AS (SELECT 1) DELETE FROM t", "CALL p()", "selected", ""]
+    {
+        assert!(!only_reads(sql), "{sql}");
+    }
 }
