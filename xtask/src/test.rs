@@ -7,13 +7,11 @@
 mod cases;
 mod matrix;
 
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context;
 use primacy_sandbox::{CATALOGUE, Outcome, provision};
-use primacy_testkit::place;
 
 use crate::{install, project, report, say};
 
@@ -42,9 +40,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names: Vec<&str> =
         if args.matrix { CATALOGUE.iter().map(|e| e.name).collect() } else { SHORT.to_vec() };
     report(&format!("Testing with {}.", names.join(", ")));
-    if !install::has_server() {
-        install::packages()?;
-    }
+    install::system_server()?;
     if let Err(error) = install::neighbours() {
         report(&format!("Going on without: {error:#}"));
     }
@@ -117,12 +113,6 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
         } else {
             command.env_remove(name);
         }
-    }
-    // The matrix has the servers' data on a real disk.
-    let chosen = std::env::var_os(place::VARIABLE).map(PathBuf::from);
-    if let Some(folder) = chosen.or_else(|| place::in_memory().filter(|_| !args.matrix)) {
-        report(&format!("The servers of tests keep their data in {}.", folder.display()));
-        command.env(place::VARIABLE, folder);
     }
     let (passed, cases) = if nextest {
         // nextest keeps it below the workspace, wherever cargo builds (`store.dir`).

@@ -18,7 +18,7 @@ mod cluster;
 mod manager;
 mod neighbour;
 mod net;
-pub mod place;
+mod place;
 mod provisioned;
 mod small_disk;
 mod sql;

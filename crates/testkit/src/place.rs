@@ -1,41 +1,21 @@
-//! Where the servers of tests keep their data: on the disk, or in memory where `cargo xtask test`
-//! says so, which saves the time of every `fsync`. What a test proves does not depend on it: its
-//! servers are killed, and the machine is not.
+//! Where the servers of tests keep their data.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
 use tempfile::TempDir;
 
 /// The environment variable that names the folder in which clusters are made; without it they are
 /// made below [`DISK`].
-pub const VARIABLE: &str = "PRIMACY_TEST_DIR";
+const VARIABLE: &str = "PRIMACY_TEST_DIR";
 
 /// Short, because the paths of sockets have a limit of 108 bytes (unix(7)).
 const DISK: &str = "/tmp";
 
-/// A file system in memory (shm_overview(7)).
+/// A file system in memory (shm_overview(7)), which people may have named.
 const MEMORY: &str = "/dev/shm";
-
-/// So many bytes have to be free in memory: two tests at a time, some with servers whose data is
-/// copied twice. By default this file system has half of the machine's memory.
-const ENOUGH: u64 = 8 << 30;
 
 /// Each folder of a cluster begins like this.
 const PREFIX: &str = "pt";
-
-/// The folder in memory, where it is large enough and programs may be started from it.
-pub fn in_memory() -> Option<PathBuf> {
-    let found = statvfs(MEMORY).ok()?;
-    let large = found.f_bavail.saturating_mul(found.f_frsize) >= ENOUGH;
-    let is_memory = fs::read_to_string("/proc/mounts").ok()?.lines().any(|line| {
-        let mut words = line.split(' ').skip(1);
-        words.next() == Some(MEMORY) && words.next() == Some("tmpfs")
-    });
-    let usable = is_memory && large && !found.f_flag.contains(StatVfsMountFlags::NOEXEC);
-    usable.then(|| MEMORY.into())
-}
 
 /// A new folder for a cluster; it goes with what is returned.
 pub(crate) fn folder() -> std::io::Result<TempDir> {
@@ -58,7 +38,7 @@ pub(crate) fn is_ours(folder: &Path) -> bool {
 mod tests {
     use std::path::Path;
 
-    use super::{folder, in_memory, is_ours};
+    use super::{folder, is_ours};
 
     #[test]
     fn what_was_made_for_a_cluster_is_known_again_and_nothing_else_is() {
@@ -68,11 +48,5 @@ mod tests {
         for other in ["/tmp", "/tmp/a", "/dev/shm", "/home/pt1", "/tmp/pt1/c", "/", ""] {
             assert!(!is_ours(Path::new(other)), "{other}");
         }
-    }
-
-    #[test]
-    fn memory_is_a_folder_in_which_one_can_write() {
-        let Some(memory) = in_memory() else { return };
-        tempfile::tempdir_in(memory).unwrap();
     }
 }

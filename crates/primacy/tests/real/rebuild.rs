@@ -461,6 +461,9 @@ async fn the_command_follows_a_rebuild(server: &str) {
 
 /// A server that the configuration does not have yet.
 async fn a_replica_is_added(server: &str) {
+    if !is_possible(server) {
+        return;
+    }
     let mut builder = cluster(server).semi_sync(1).with_agents();
     if server.starts_with("mysql") {
         builder = builder.option("plugin_load_add = mysql_clone.so");
