@@ -69,14 +69,22 @@ fn packages() -> anyhow::Result<()> {
     install("a database server", &PACKAGES)
 }
 
-/// Installs what tests put beside Primacy: keepalived, HAProxy. Without them those tests say that they
-/// were skipped.
+/// What tests put beside Primacy or log in to, and the packages that they are in.
+const NEIGHBOURS: [(&str, &str); 4] = [
+    ("/usr/sbin/keepalived", "keepalived"),
+    ("/usr/sbin/haproxy", "haproxy"),
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/busybox", "busybox"),
+];
+
+/// Installs what tests put beside Primacy. Without it those tests say that they were skipped.
 pub(crate) fn neighbours() -> anyhow::Result<()> {
-    let programs = ["/usr/sbin/keepalived", "/usr/sbin/haproxy"];
-    if programs.iter().all(|program| Path::new(program).exists()) || !has_apt() {
+    let missing = NEIGHBOURS.iter().filter(|(program, _)| !Path::new(program).exists());
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if missing.is_empty() || !has_apt() {
         return Ok(());
     }
-    install("what some tests balance and move addresses with", &["keepalived", "haproxy"])
+    install("what some tests balance, move addresses and log in with", &missing)
 }
 
 /// Installs Debian's C++ compiler, if there is none.
