@@ -158,6 +158,15 @@ impl Manager {
         .await
     }
 
+    /// Waits until it takes connections. The file of its socket says nothing: it is there an
+    /// instant before anybody listens on it.
+    pub async fn listens(&self) {
+        eventually(READY, "the manager listens", async || {
+            Client::connect(&self.socket).await.is_ok()
+        })
+        .await;
+    }
+
     /// The way to it, if it listens.
     pub async fn client(&self) -> Client {
         must(Client::connect(&self.socket).await, "asking the manager")

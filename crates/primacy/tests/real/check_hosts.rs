@@ -49,7 +49,7 @@ async fn agents_are_asked_what_they_are_and_can(server: &str) {
     change("s3", &format!("address = \"{s3}\""), "address = \"127.0.0.1:1\"");
     let mut agents = Agents::start(PROGRAM, &cluster).await;
     let manager = Manager::spawn(PROGRAM, &cluster, &[]);
-    eventually(LONG, "the manager answers", async || cluster.socket().exists()).await;
+    manager.listens().await;
     let s1 = cluster.address("s1");
     eventually(LONG, "the agent of the primary can do all it has to", async || {
         let report = manager.check().await;

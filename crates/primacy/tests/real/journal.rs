@@ -109,11 +109,7 @@ async fn a_rescue_survives_a_manager_that_dies_at_every_step(server: &str) {
         dies(&mut spawn(&cluster, place), place).await;
     }
     let last = Manager::spawn(PROGRAM, &cluster, &[]);
-    let socket = cluster.socket();
-    eventually(LONG, "the restarted manager listens", async || {
-        primacy_api::Client::connect(&socket).await.is_ok()
-    })
-    .await;
+    last.listens().await;
     let winner = cluster.name_of(&last.has_done(Failover, LONG).await).unwrap();
     cluster.others_replicate(&["s1"], &winner).await;
     cluster.sql(&winner, "INSERT INTO app.t VALUES (1000)").await;
@@ -153,11 +149,7 @@ async fn what_the_primary_wrote_while_the_manager_was_dead_is_not_lost(server: &
         cluster.sql("s1", "INSERT INTO app.t VALUES (2)").await;
         cluster.kill("s1").await;
         let last = Manager::spawn(PROGRAM, &cluster, &[]);
-        let socket = cluster.socket();
-        eventually(LONG, "the restarted manager listens", async || {
-            primacy_api::Client::connect(&socket).await.is_ok()
-        })
-        .await;
+        last.listens().await;
         let winner = cluster.name_of(&last.has_done(Failover, LONG).await).unwrap();
         for replica in ["s2", "s3"] {
             eventually(LONG, "both rows are there", async || {
@@ -171,11 +163,7 @@ async fn what_the_primary_wrote_while_the_manager_was_dead_is_not_lost(server: &
 }
 
 async fn ends_well(last: &Manager, cluster: &Cluster, writer: Writer, operations: usize) {
-    let socket = cluster.socket();
-    eventually(LONG, "the restarted manager listens", async || {
-        primacy_api::Client::connect(&socket).await.is_ok()
-    })
-    .await;
+    last.listens().await;
     let kind = if cluster.is_alive("s1") { Switchover } else { Failover };
     let winner = cluster.name_of(&last.has_done(kind, LONG).await).unwrap();
     let dead: &[&str] = if cluster.is_alive("s1") { &[] } else { &["s1"] };
@@ -252,11 +240,7 @@ async fn an_old_primary_that_came_back_writable_is_closed_before_the_winner_open
     }
     cluster.sql("s1", "SET GLOBAL read_only = OFF").await;
     let next = Manager::spawn(PROGRAM, &cluster, &[]);
-    let socket = cluster.socket();
-    eventually(LONG, "the restarted manager listens", async || {
-        primacy_api::Client::connect(&socket).await.is_ok()
-    })
-    .await;
+    next.listens().await;
     let winner = cluster.name_of(&next.has_done(Failover, LONG).await).unwrap();
     assert_ne!(winner, "s1");
     assert_eq!(cluster.writable().await, [winner.as_str()]);

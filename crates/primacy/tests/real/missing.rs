@@ -175,11 +175,7 @@ async fn a_manager_started_after_the_death_finds_the_disk(server: &str) {
     first.kill9();
     cluster.kill("s1").await;
     let next = Manager::spawn(PROGRAM, &cluster, &[]);
-    let socket = cluster.socket();
-    eventually(LONG, "the next manager listens", async || {
-        primacy_api::Client::connect(&socket).await.is_ok()
-    })
-    .await;
+    next.listens().await;
     let winner = cluster.name_of(&next.has_done(Failover, LONG).await).unwrap();
     has_rows(&cluster, &winner, 9).await;
 }

@@ -295,16 +295,8 @@ async fn an_agent_dies_at_each_place_of_the_way_back(server: &str) {
 /// One that goes on where another died; the cluster need not be well.
 async fn another_manager(cluster: &Cluster) -> Manager {
     let manager = Manager::spawn(PROGRAM, cluster, &[]);
-    listens(cluster).await;
+    manager.listens().await;
     manager
-}
-
-async fn listens(cluster: &Cluster) {
-    let socket = cluster.socket();
-    eventually(LONG, "the manager listens", async || {
-        primacy_api::Client::connect(&socket).await.is_ok()
-    })
-    .await;
 }
 
 /// One manager after another dies, each at the next place, and goes on with what the one before has left.
@@ -368,7 +360,7 @@ async fn a_copy_that_has_not_joined_is_brought_back_by_nothing_else(server: &str
     cluster.start("s1").await;
     cluster.sql("s1", "INSERT INTO app.t VALUES (99)").await;
     manager = Manager::spawn(PROGRAM, &cluster, &[("PRIMACY_FAILPOINT", "before:rebuild-join")]);
-    listens(&cluster).await;
+    manager.listens().await;
     eventually(LONG, "it is left alone", async || {
         let absent = manager.explain().await.snapshot.absent;
         absent.values().any(|absence| absence.needs_a_person())

@@ -143,7 +143,7 @@ async fn what_only_it_has_is_saved_and_it_is_quarantined(server: &str) {
         let (cluster, mut manager) = with_a_table(builder).await;
         let winner = writes_two_of_its_own(&cluster, &mut manager).await;
         let manager = Manager::spawn(PROGRAM, &cluster, &[]);
-        listens(&cluster).await;
+        manager.listens().await;
         let state = until(LONG, "it is quarantined", async || {
             let state = state_of_s1(&cluster, &manager).await;
             state.filter(|state| matches!(state, AbsenceState::Quarantined { .. }))
@@ -196,20 +196,13 @@ async fn may_rewind(cluster: &Cluster) {
     }
 }
 
-async fn listens(cluster: &Cluster) {
-    eventually(LONG, "it listens", async || {
-        primacy_api::Client::connect(&cluster.socket()).await.is_ok()
-    })
-    .await;
-}
-
 async fn what_only_it_has_is_undone_where_policy_says_so(server: &str) {
     for gtid in [true, false] {
         let builder = cluster(server).policy("on_errant = \"rewind\"");
         let builder = if gtid { builder } else { builder.without_gtid() };
         let (cluster, winner) = with_two_of_its_own(builder).await;
         let manager = Manager::spawn(PROGRAM, &cluster, &[]);
-        listens(&cluster).await;
+        manager.listens().await;
         // Without the privilege nothing is done, and what is missing is said.
         let why = until(LONG, "it is quarantined", async || {
             match state_of_s1(&cluster, &manager).await {
@@ -244,7 +237,7 @@ async fn a_manager_that_dies_in_the_midst_of_undoing_leaves_it_to_the_next(serve
         assert!(!ended.success(), "{place}: {}", first.log());
         drop(first);
         let manager = Manager::spawn(PROGRAM, &cluster, &[]);
-        listens(&cluster).await;
+        manager.listens().await;
         cluster.all_replicate(&["s1"], &winner).await;
         has_rows(&cluster, "s1", 7).await;
         let first = "SELECT v FROM app.t WHERE id = 1";

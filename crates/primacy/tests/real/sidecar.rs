@@ -123,11 +123,7 @@ async fn pod(server: &str, shares: bool) -> Option<(Net, Cluster, Pod, Agents, M
         manager.is_ready().await;
     } else {
         // One that can fence nothing yet is not ready in the sense of other tests.
-        let socket = cluster.socket();
-        eventually(LONG, "the manager listens", async || {
-            primacy_api::Client::connect(&socket).await.is_ok()
-        })
-        .await;
+        manager.listens().await;
         manager.diagnoses("all is well", |it| matches!(it, Diagnosis::Healthy { .. })).await;
     }
     Some((net, cluster, pod, agents, manager))
