@@ -122,5 +122,5 @@ async fn one_who_asks_hears_the_same_and_never_waits_for_longer_than_said() {
     let begun = Instant::now();
     let error = ask(&url, &Question::of(Subject::Primary), Duration::from_millis(100)).await;
     assert!(error.unwrap_err().to_string().contains("did not answer within"));
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < LIMIT);
 }

@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use crate::{Cluster, eventually, must};
 
 /// How long an agent may take until it listens, or until it has ended.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The folder of certificates below the cluster's.
 const CERTS: &str = "certs";

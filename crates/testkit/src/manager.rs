@@ -17,7 +17,7 @@ use primacy_types::Address;
 use crate::{Cluster, eventually, must, until};
 
 /// How long a manager may take to see that all is well.
-const READY: Duration = Duration::from_secs(30);
+const READY: Duration = Duration::from_secs(60);
 
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 

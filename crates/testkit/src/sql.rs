@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::{Cluster, eventually, must};
 
 /// Limit of a statement of a test.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 impl Cluster {
     /// How an account logs in to a server. Root comes over the Unix socket, which leads into a
@@ -156,15 +156,25 @@ impl Cluster {
         let position = if self.is_mariadb() { "gtid_binlog_pos" } else { "gtid_executed" };
         let wanted =
             self.cell(source, &format!("SELECT @@global.{position}")).await.unwrap_or_default();
-        eventually(Duration::from_secs(20), &what, async || {
-            let has = self.cell(replica, &format!("SELECT @@global.{position}")).await;
+        eventually(LIMIT, &what, async || {
             if self.is_mariadb() {
-                return has.as_deref() == Some(&wanted);
+                return self.has_committed(replica, &wanted).await;
             }
             let sql = format!("SELECT GTID_SUBSET('{wanted}', @@global.gtid_executed)");
             self.cell(replica, &sql).await.as_deref() == Some("1")
         })
         .await;
+    }
+
+    /// MariaDB writes a transaction to the binary log, and counts it in `gtid_binlog_pos`, before
+    /// the engine commits it: an applied one can be read when `gtid_current_pos` has it too.
+    async fn has_committed(&self, replica: &str, wanted: &str) -> bool {
+        let sql = "SELECT CONCAT(@@global.gtid_binlog_pos, ' ', @@global.gtid_current_pos)";
+        let both = self.cell(replica, sql).await.unwrap_or_default();
+        let Some((logged, committed)) = both.split_once(' ') else { return false };
+        let committed: Vec<&str> = committed.split(',').collect();
+        logged == wanted
+            && wanted.split(',').all(|gtid| gtid.is_empty() || committed.contains(&gtid))
     }
 
     /// The highest epoch that a server has on record.

@@ -86,7 +86,7 @@ async fn a_hanging_sshd_is_left_at_the_limit() {
     let begun = Instant::now();
     let error = host.file_len(Path::new("x"), Duration::from_millis(600)).await.unwrap_err();
     assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < LIMIT);
 }
 
 #[tokio::test]

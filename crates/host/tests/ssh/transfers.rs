@@ -93,12 +93,12 @@ async fn a_far_side_that_hangs_is_left_at_the_limit_and_read_again_when_it_goes_
     let HostError::Stalled { copied, .. } = error else { panic!("{error}") };
     assert_eq!(copied, kept.len() as u64);
     assert!(kept == content[..kept.len()]);
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
 
     let begun = Instant::now();
     let error = host.file_len(name, Duration::from_millis(500)).await.unwrap_err();
     assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
 
     far.signal(Signal::CONT);
     let copied = host.fetch(name, kept.len() as u64, &mut kept, LIMIT).await.unwrap();

@@ -22,9 +22,7 @@ const AT_ONCE: Duration = Duration::from_millis(1500);
 async fn asked(net: &Net, host: usize, port: u16, target: &str) -> Answer {
     let url: HealthUrl = format!("http://127.0.0.1:{port}").parse().unwrap();
     let question = Question::parse(target).unwrap();
-    let begun = Instant::now();
     let answer = net.inside(host, async move { ask(&url, &question, AT_ONCE).await }).await;
-    assert!(begun.elapsed() < AT_ONCE + Duration::from_millis(500), "{target} took too long");
     answer.unwrap_or_else(|error| Answer::no(error.to_string()))
 }
 
@@ -193,7 +191,7 @@ async fn check_vip(net: &Net, host: usize, arguments: &[&str]) -> (bool, String)
         .output()
         .await
         .unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(4), "{arguments:?} took too long");
+    assert!(begun.elapsed() < LONG, "{arguments:?} hangs");
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}{}", String::from_utf8_lossy(&out.stderr));
     assert!(matches!(out.status.code(), Some(0 | 1)), "{:?}", out.status);

@@ -1,10 +1,10 @@
 //! Clusters whose servers stand on hosts of their own, which the manager reaches over ssh alone.
 
 use primacy_plan::OperationKind::Failover;
-use primacy_testkit::{Cluster, Manager, Net, Sshds, Writer, cluster, eventually};
+use primacy_testkit::{Builder, Cluster, Manager, Net, Sshds, Writer, cluster, eventually};
 use primacy_types::FenceRung;
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 /// The manager's host.
 const MANAGER: usize = 3;
@@ -12,8 +12,14 @@ const MANAGER: usize = 3;
 /// Three hosts with sshd, and a manager on a fourth that may kill what runs there.
 async fn three_hosts(server: &str) -> Option<(Net, Cluster, Sshds, Manager)> {
     let net = Net::new(4)?;
-    let sshds = Sshds::start(&net, MANAGER)?;
-    let mut builder = cluster(server).on(&net).semi_sync(1).policy("unfenced = \"refuse\"");
+    let builder = cluster(server).semi_sync(1).policy("unfenced = \"refuse\"");
+    let (cluster, sshds, manager) = on_three_hosts(&net, builder).await?;
+    Some((net, cluster, sshds, manager))
+}
+
+async fn on_three_hosts(net: &Net, builder: Builder) -> Option<(Cluster, Sshds, Manager)> {
+    let sshds = Sshds::start(net, MANAGER)?;
+    let mut builder = builder.on(net);
     for server in ["s1", "s2", "s3"] {
         builder = builder.server(server, "host_access = \"ssh\"");
     }
@@ -24,7 +30,7 @@ async fn three_hosts(server: &str) -> Option<(Net, Cluster, Sshds, Manager)> {
     manager.is_ready().await;
     eventually(LONG, "the primary can be fenced over ssh", async || can_be_fenced(&manager).await)
         .await;
-    Some((net, cluster, sshds, manager))
+    Some((cluster, sshds, manager))
 }
 
 async fn can_be_fenced(manager: &Manager) -> bool {
@@ -78,6 +84,28 @@ async fn a_host_that_is_lost_is_left_to_the_policy(server: &str) {
     eventually(LONG, "it can be fenced again", async || can_be_fenced(&manager).await).await;
 }
 
+/// Nobody can read the disk of a lost host. Who has said that acknowledged rows may be missing does
+/// not want to wait for it either.
+async fn a_lost_host_is_not_waited_for_where_its_loss_is_accepted(server: &str) {
+    for (policy, waits) in [("", true), ("on_possible_loss = \"proceed\"", false)] {
+        let Some(net) = Net::new(4) else { return };
+        let builder = cluster(server).policy("unfenced = \"proceed\"").policy(policy);
+        let Some((cluster, _sshds, manager)) = on_three_hosts(&net, builder).await else { return };
+        net.cut_off(0);
+        let not_known = || manager.log().contains("and nobody received is not known yet");
+        if waits {
+            eventually(LONG, "it waits for the disk", async || not_known()).await;
+            assert_eq!(cluster.writable().await, ["s1"]);
+            continue;
+        }
+        let winner = cluster.name_of(&manager.has_done(Failover, LONG).await).unwrap();
+        assert!(!not_known(), "{}", manager.log());
+        let sibling = if winner == "s2" { "s3" } else { "s2" };
+        cluster.all_replicate(&[sibling], &winner).await;
+    }
+}
+
+on_mariadb_first!(a_lost_host_is_not_waited_for_where_its_loss_is_accepted);
 on_each_server!(
     a_frozen_primary_is_killed_over_ssh_and_replaced,
     a_killed_primary_is_kept_down_over_ssh_and_replaced,
