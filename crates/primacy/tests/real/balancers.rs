@@ -10,7 +10,7 @@ use primacy_types::Address;
 use primacy_wire::{ConnectOptions, Session, WireError};
 
 use crate::agents::{MANAGER, VIP, three_hosts};
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_mariadb_first};
 
 const KEEPALIVED: &str = "/usr/sbin/keepalived";
 const HAPROXY: &str = "/usr/sbin/haproxy";
@@ -143,7 +143,7 @@ async fn haproxy_sends_writes_to_the_primary_and_reads_to_replicas(server: &str)
     readers(&[other]).await;
 }
 
-on_each_server!(
+on_mariadb_first!(
     the_address_of_keepalived_follows_the_primary,
     haproxy_sends_writes_to_the_primary_and_reads_to_replicas,
 );

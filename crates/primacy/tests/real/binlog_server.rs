@@ -15,7 +15,7 @@ use primacy_testkit::{Builder, Cluster, Manager, Writer, cluster, eventually};
 use primacy_types::Address;
 use primacy_wire::{ConnectOptions, Session, WireError};
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6};
 
 /// A binlog server's process.
 struct BinlogServer {
@@ -394,10 +394,12 @@ mod twenty_times {
 
 on_each_server!(
     what_it_acknowledged_outlives_the_primary,
-    without_gtid_what_it_acknowledged_outlives_the_primary,
     its_files_are_the_primarys,
     a_replica_may_be_fed_from_it,
     a_full_disk_stops_acknowledgements_and_nothing_else,
+);
+on_mariadb_first!(
+    without_gtid_what_it_acknowledged_outlives_the_primary,
     strangers_and_replicas_do_not_command,
 );
 on_mysql_5_6!(a_replica_may_be_fed_from_it);

@@ -6,7 +6,7 @@ use primacy_plan::Diagnosis;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Builder, Cluster, Manager, SmallDisk, Writer, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 /// What the servers are given to commit a row.
 const PROBE: &str = "write_probe = \"3s\"";
@@ -158,8 +158,8 @@ async fn a_switchover_is_not_held_up_by_the_probe(server: &str) {
     is_probed(&cluster, "s3").await;
 }
 
-on_each_server!(
-    a_primary_whose_disk_is_full_is_replaced,
+on_each_server!(a_primary_whose_disk_is_full_is_replaced);
+on_mariadb_first!(
     also_where_every_look_at_it_hangs,
     a_backup_that_locks_everything_is_no_reason,
     commits_without_a_replica_to_acknowledge_are_no_reason,

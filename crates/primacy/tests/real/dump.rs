@@ -13,7 +13,7 @@ use primacy_wire::{ConnectOptions, Session};
 use tokio::process::Command;
 
 use crate::rebuild::{REBUILT, begin, beside, ended, order, rebuilt, view};
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6};
 
 /// Three servers with agents and a manager, and the privileges that a dump takes. `None`, and said so,
 /// without a client that such a server is dumped with.
@@ -352,9 +352,9 @@ async fn a_dump_is_taken_where_the_files_cannot_be_copied(server: &str) {
 
 on_each_server!(
     a_dump_builds_a_replica_while_the_cluster_serves_writes,
-    a_dump_that_is_cut_short_costs_nothing,
     a_dump_that_would_not_be_whole_is_refused,
 );
+on_mariadb_first!(a_dump_that_is_cut_short_costs_nothing);
 on_mysql_5_6!(
     a_dump_builds_a_replica_while_the_cluster_serves_writes,
     a_dump_is_taken_where_the_files_cannot_be_copied,

@@ -9,7 +9,7 @@ use primacy_testkit::{Cluster, Manager, cluster, eventually};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6, on_server};
 
 /// Format description events, which are not copied byte for byte.
 const FORMAT: u8 = 15;
@@ -401,9 +401,9 @@ on_each_server!(
     what_a_replica_wrote_is_named_exported_and_replayed,
     compressed_transactions_without_checksums_are_exported_too,
     what_the_binary_logs_no_longer_hold_is_named,
-    there_is_a_reason_for_each_refusal,
     empty_transactions_are_asked_for_and_make_them_known,
 );
+on_mariadb_first!(there_is_a_reason_for_each_refusal);
 on_mysql_5_6!(
     what_a_replica_wrote_is_named_exported_and_replayed,
     what_the_binary_logs_no_longer_hold_is_named,

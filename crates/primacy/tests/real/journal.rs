@@ -248,10 +248,8 @@ async fn an_old_primary_that_came_back_writable_is_closed_before_the_winner_open
     cluster.all_replicate(&[sibling], &winner).await;
 }
 
-on_each_server!(
-    what_the_primary_wrote_while_the_manager_was_dead_is_not_lost,
-    an_old_primary_that_came_back_writable_is_closed_before_the_winner_opens,
-);
+on_each_server!(an_old_primary_that_came_back_writable_is_closed_before_the_winner_opens);
+on_mariadb_first!(what_the_primary_wrote_while_the_manager_was_dead_is_not_lost);
 on_mariadb_first!(
     a_failover_survives_a_manager_that_dies_at_every_step,
     a_rescue_survives_a_manager_that_dies_at_every_step,

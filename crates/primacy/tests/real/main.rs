@@ -72,7 +72,7 @@ macro_rules! case {
     };
     ($name:ident, $server:literal, twin) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "`cargo xtask test --matrix` runs it: nothing in it depends on the server, and the short tier has it on the other of MariaDB 10.11 and MySQL 9.7"]
+        #[ignore = "`cargo xtask test --matrix` runs it: little in it depends on the server, and the short tier has it on the other of MariaDB 10.11 and MySQL 9.7"]
         async fn $name() {
             on($server).await;
         }
@@ -112,7 +112,8 @@ macro_rules! on_each_server {
 }
 pub(crate) use on_each_server;
 
-/// The same where nothing in it depends on the server: the short tier has it on MariaDB alone.
+/// The same where little in it depends on the server, and what does is in other tests too: the short
+/// tier has it on MariaDB alone.
 macro_rules! on_mariadb_first {
     ($($test:ident),+ $(,)?) => { $( crate::on_servers!($test, , twin); )+ };
 }

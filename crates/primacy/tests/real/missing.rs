@@ -6,7 +6,7 @@ use primacy_plan::OperationKind::Failover;
 use primacy_store::Outcome;
 use primacy_testkit::{Cluster, Manager, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6};
 
 const COUNT: &str = "SELECT COUNT(*) FROM app.t";
 
@@ -181,12 +181,14 @@ async fn a_manager_started_after_the_death_finds_the_disk(server: &str) {
 }
 
 on_each_server!(
-    a_manager_started_after_the_death_finds_the_disk,
-    a_lost_host_with_refuse_is_left_alone_until_a_person_decides,
     a_lost_host_with_proceed_is_replaced_and_the_loss_named,
     what_only_a_relay_log_holds_levels_the_others,
     a_replica_that_was_down_is_brought_to_the_new_primary_from_what_was_saved,
     a_damaged_binary_log_holds_the_failover,
+);
+on_mariadb_first!(
+    a_manager_started_after_the_death_finds_the_disk,
+    a_lost_host_with_refuse_is_left_alone_until_a_person_decides,
 );
 on_mysql_5_6!(
     what_only_a_relay_log_holds_levels_the_others,

@@ -7,7 +7,7 @@ use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Cluster, Manager, cluster, eventually};
 use tokio::time::Instant;
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6, on_mysql_first};
 
 const REPLICAS: [&str; 2] = ["s2", "s3"];
 
@@ -163,8 +163,8 @@ async fn a_transaction_that_is_applied_slowly_is_waited_for(server: &str) {
 on_each_server!(
     a_transaction_that_is_applied_slowly_is_waited_for,
     a_transaction_cut_in_the_middle_is_completed_from_the_disk,
-    a_transaction_cut_in_the_middle_is_given_up_when_the_host_is_lost,
 );
+on_mysql_first!(a_transaction_cut_in_the_middle_is_given_up_when_the_host_is_lost);
 on_mysql_5_6!(
     a_transaction_that_is_applied_slowly_is_waited_for,
     a_transaction_cut_in_the_middle_is_completed_from_the_disk,

@@ -98,4 +98,4 @@ on_mariadb_first!(
     addresses_for_readers_are_spread_over_healthy_replicas,
     addresses_for_readers_follow_a_failover,
 );
-on_mysql_first!(an_address_for_readers_leaves_a_lost_host_before_it_comes_to_another,);
+on_mysql_first!(an_address_for_readers_leaves_a_lost_host_before_it_comes_to_another);

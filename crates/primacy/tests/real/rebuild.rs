@@ -14,7 +14,7 @@ use primacy_testkit::{Agents, Cluster, Manager, Writer, cluster, eventually, unt
 use primacy_types::Millis;
 
 use crate::starting::manager_of;
-use crate::{LONG, PROGRAM, on_each_server, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_server};
 
 /// A rebuild of a small server on a busy machine.
 pub(crate) const REBUILT: std::time::Duration = std::time::Duration::from_secs(120);
@@ -569,15 +569,17 @@ async fn data_is_given_for_a_ticket_only(server: &str) {
 
 on_each_server!(
     a_replica_is_rebuilt_while_the_cluster_serves_writes,
-    an_old_primary_with_rows_of_its_own_is_rebuilt,
-    policy_replaces_the_data_of_an_old_primary_with_rows_of_its_own,
-    the_primary_is_never_rebuilt,
     a_donor_that_dies_costs_nothing,
-    a_failover_does_not_wait_for_a_rebuild,
-    the_last_acknowledging_replica_gets_its_data_when_another_is_back,
     a_server_gets_its_own_earlier_events_too,
     a_restart_in_the_midst_of_copying_leaves_nothing,
     a_replica_is_added,
+);
+on_mariadb_first!(
+    an_old_primary_with_rows_of_its_own_is_rebuilt,
+    policy_replaces_the_data_of_an_old_primary_with_rows_of_its_own,
+    the_primary_is_never_rebuilt,
+    a_failover_does_not_wait_for_a_rebuild,
+    the_last_acknowledging_replica_gets_its_data_when_another_is_back,
 );
 on_server!("mariadb-10.11", a_full_disk_costs_nothing);
 on_server!("mariadb-10.11", the_command_follows_a_rebuild);

@@ -7,7 +7,7 @@ use primacy_types::Millis;
 
 use crate::rebuild::{REBUILT, begin, ended, is_possible, order, rebuilt, three_with, view};
 use crate::restarting::process;
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 /// Three servers whose commits wait for nobody.
 async fn three_without_semi_sync(server: &str) -> Option<(Cluster, Agents, Manager)> {
@@ -115,8 +115,8 @@ async fn a_copy_of_the_primary_runs_none_of_its_events(server: &str) {
     assert!(["SLAVESIDE_DISABLED", "REPLICA_SIDE_DISABLED"].contains(&state.as_str()), "{state}");
 }
 
-on_each_server!(
+on_each_server!(a_copy_of_the_primary_runs_none_of_its_events);
+on_mariadb_first!(
     what_no_other_replica_has_is_not_put_aside,
     a_failover_is_not_held_by_a_rebuild_that_waits,
-    a_copy_of_the_primary_runs_none_of_its_events,
 );

@@ -13,7 +13,7 @@ use primacy_testkit::{Builder, Cluster, Manager, cluster, eventually, until};
 use primacy_types::AbsenceState;
 use tokio::process::Command;
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 const COUNT: &str = "SELECT COUNT(*) FROM app.t";
 
@@ -286,10 +286,10 @@ async fn one_that_comes_back_from_an_older_copy_gets_what_it_wrote_itself(server
 
 on_each_server!(
     a_former_primary_that_is_back_follows_by_itself,
-    it_waits_for_a_person_where_policy_asks,
     what_only_it_has_is_saved_and_it_is_quarantined,
     one_that_comes_back_from_an_older_copy_gets_what_it_wrote_itself,
     what_only_it_has_is_undone_where_policy_says_so,
 );
+on_mariadb_first!(it_waits_for_a_person_where_policy_asks);
 #[cfg(debug_assertions)]
-on_each_server!(a_manager_that_dies_in_the_midst_of_undoing_leaves_it_to_the_next);
+on_mariadb_first!(a_manager_that_dies_in_the_midst_of_undoing_leaves_it_to_the_next);

@@ -6,7 +6,7 @@ use primacy_api::{ErrorKind, PurgeOrder, Service as _};
 use primacy_testkit::{Cluster, Manager, Writer, cluster, eventually};
 use primacy_wire::Session;
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6};
 
 /// Three servers whose replicas keep relay logs, which are small.
 async fn that_keeps_them(server: &str, gtid: bool) -> (Cluster, Manager) {
@@ -66,9 +66,16 @@ async fn what_is_applied_is_removed_under_load(server: &str, gtid: bool) {
         assert!(one.before.is_some() && one.after.is_some(), "{report:?}");
     }
     for (server, before) in before {
-        // There were more than ten; under load new ones come all the time.
-        let now = oldest(&cluster, server);
-        assert!(now > before + 5, "{server} began with {before}, and now with {now}: {report:?}");
+        // There were more than ten, and under load new ones come all the time. An applier that is late
+        // needs its own for some moments more.
+        eventually(LONG, "they are gone", async || {
+            if oldest(&cluster, server) > before + 5 {
+                return true;
+            }
+            manager.purge_relay_logs(PurgeOrder::default()).await.unwrap();
+            false
+        })
+        .await;
         assert_eq!(purge_of(&cluster, server).await, "0", "it is as it was");
     }
     writer.goes_on(50).await;
@@ -210,6 +217,8 @@ on_each_server!(
     with_gtid_what_is_applied_is_removed,
     without_gtid_what_is_applied_is_removed,
     what_may_be_needed_stays,
+);
+on_mariadb_first!(
     two_do_not_purge_at_once,
     an_interrupted_purge_leaves_the_setting_as_it_was,
     the_manager_purges_by_the_clock,

@@ -10,7 +10,9 @@ use std::io::Write;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Cluster, Manager, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6, on_server};
+use crate::{
+    LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6, on_mysql_first, on_server,
+};
 use workload::Workload;
 
 /// What a case is about besides the rescue itself.
@@ -202,13 +204,12 @@ async fn rescue_of_compressed_transactions(server: &str) {
 
 on_each_server!(
     rescue_by_gtid,
-    rescue_by_gtid_to_the_least_advanced,
     rescue_by_place,
-    rescue_by_place_to_the_least_advanced,
     rescue_of_statements,
-    rescue_without_checksums,
     rescue_of_compressed_transactions,
 );
+on_mariadb_first!(rescue_by_place_to_the_least_advanced, rescue_without_checksums,);
+on_mysql_first!(rescue_by_gtid_to_the_least_advanced);
 on_server!("mysql-9.7", rescue_by_place_of_gtids);
 on_mysql_5_6!(
     rescue_by_gtid,

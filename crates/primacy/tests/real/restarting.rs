@@ -8,7 +8,7 @@ use primacy_testkit::{Agents, Cluster, Manager, Writer, cluster, eventually};
 use tokio::process::Command;
 
 use crate::agents::in_force;
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 async fn primacy(cluster: &Cluster, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
@@ -271,12 +271,14 @@ async fn a_manager_that_dies_while_a_replica_is_down_leaves_nothing_down(server:
 }
 
 on_each_server!(
-    a_manager_that_dies_while_a_replica_is_down_leaves_nothing_down,
-    a_replica_that_becomes_the_primary_meanwhile_is_not_shut_down,
     a_replica_that_cannot_be_shut_down_receives_again,
     a_manager_that_dies_while_a_replica_is_emptied_leaves_it_receiving,
     a_replica_applies_what_it_received_before_it_is_shut_down,
     every_server_is_restarted_and_no_write_is_lost,
+);
+on_mariadb_first!(
+    a_manager_that_dies_while_a_replica_is_down_leaves_nothing_down,
+    a_replica_that_becomes_the_primary_meanwhile_is_not_shut_down,
     a_restart_is_finished_without_the_one_who_asked,
     two_restarts_follow_each_other,
 );

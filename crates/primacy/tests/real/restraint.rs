@@ -8,7 +8,7 @@ use primacy_testkit::{Cluster, Manager, cluster, eventually};
 use primacy_types::ContactFailure;
 use primacy_wire::Session;
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -137,8 +137,8 @@ async fn a_primary_that_somebody_shut_down_is_waited_for(server: &str) {
     assert_eq!(cluster.writable().await, [winner]);
 }
 
-on_each_server!(
-    a_primary_that_refuses_the_manager_is_not_dead,
+on_each_server!(a_primary_that_refuses_the_manager_is_not_dead);
+on_mariadb_first!(
     replicas_that_lag_are_no_reason_and_a_pause_holds,
     a_primary_that_somebody_shut_down_is_waited_for,
 );

@@ -4,7 +4,7 @@
 use primacy_store::Outcome;
 use primacy_testkit::{Cluster, Manager, cluster, eventually, until};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 const COUNT: &str = "SELECT COUNT(*) FROM app.t";
 
@@ -93,7 +93,5 @@ async fn a_replica_left_at_saved_events_is_brought_back(server: &str) {
     .await;
 }
 
-on_each_server!(
-    a_primary_that_is_back_before_anybody_is_promoted_keeps_its_role,
-    a_replica_left_at_saved_events_is_brought_back,
-);
+on_each_server!(a_replica_left_at_saved_events_is_brought_back);
+on_mariadb_first!(a_primary_that_is_back_before_anybody_is_promoted_keeps_its_role);

@@ -17,7 +17,7 @@ use primacy_types::{BinlogPosition, TransactionSet};
 use primacy_wire::ConnectOptions;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{LONG, on_each_server, on_mysql_5_6};
+use crate::{LONG, on_each_server, on_mariadb_first, on_mysql_5_6};
 
 /// An account that has what `primacy grants` lists for the manager and for rewinding, and no more.
 const ACCOUNT: &str = "rewinder";
@@ -341,8 +341,10 @@ async fn a_limit_ends_it_with_nothing_changed(server: &str) {
 on_each_server!(
     what_a_returned_primary_alone_has_is_undone_to_the_last_row,
     compressed_and_without_checksums_too,
-    it_follows_the_new_primary_afterwards,
     by_file_and_position_only_rows_are_undone,
+);
+on_mariadb_first!(
+    it_follows_the_new_primary_afterwards,
     a_row_that_is_not_there_rolls_everything_back,
     a_limit_ends_it_with_nothing_changed,
 );

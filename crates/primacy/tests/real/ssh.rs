@@ -105,9 +105,9 @@ async fn a_lost_host_is_not_waited_for_where_its_loss_is_accepted(server: &str) 
     }
 }
 
-on_mariadb_first!(a_lost_host_is_not_waited_for_where_its_loss_is_accepted);
-on_each_server!(
+on_each_server!(a_killed_primary_is_kept_down_over_ssh_and_replaced);
+on_mariadb_first!(
+    a_lost_host_is_not_waited_for_where_its_loss_is_accepted,
     a_frozen_primary_is_killed_over_ssh_and_replaced,
-    a_killed_primary_is_kept_down_over_ssh_and_replaced,
     a_host_that_is_lost_is_left_to_the_policy,
 );

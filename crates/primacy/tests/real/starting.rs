@@ -7,7 +7,7 @@ use primacy_host::{AgentHost, HostAccess, HostError};
 use primacy_testkit::{Agents, cluster, eventually};
 use primacy_types::ProcessState;
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_mariadb_first};
 
 /// How the manager would reach the agent of a server.
 pub(crate) fn manager_of(cluster: &primacy_testkit::Cluster, server: &str) -> AgentClient {
@@ -47,4 +47,4 @@ async fn a_replica_is_shut_down_and_started_by_its_agent(server: &str) {
     eventually(LONG, "it replicates again", async || cluster.replicates("s2", "s1").await).await;
 }
 
-on_each_server!(a_replica_is_shut_down_and_started_by_its_agent);
+on_mariadb_first!(a_replica_is_shut_down_and_started_by_its_agent);

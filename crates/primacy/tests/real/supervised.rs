@@ -11,7 +11,7 @@ use primacy_sandbox::process::Identity;
 use primacy_testkit::{Agents, Cluster, Manager, Writer, cluster, eventually};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::{LONG, PROGRAM, on_each_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first};
 
 /// Starts the program again whenever it is gone, and notes each start.
 const LOOP: &str = r#"
@@ -120,7 +120,5 @@ async fn a_supervised_server_stays_down_while_its_agent_fences_it(server: &str) 
     does_not_bring_it_back(&cluster, &manager).await;
 }
 
-on_each_server!(
-    a_supervised_server_stays_down_while_the_manager_fences_it,
-    a_supervised_server_stays_down_while_its_agent_fences_it,
-);
+on_each_server!(a_supervised_server_stays_down_while_its_agent_fences_it);
+on_mariadb_first!(a_supervised_server_stays_down_while_the_manager_fences_it);
