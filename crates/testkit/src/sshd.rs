@@ -40,10 +40,13 @@ impl Sshds {
             must(writeln!(known, "{} {}", host.address, public.trim()), "writing");
             let text = format!(
                 "ListenAddress {}:22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-                 StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n",
+                 StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n\
+                 SetEnv HOME={}\n",
                 host.address,
                 all.at("host_key"),
                 all.at("key.pub"),
+                // What root's shell does at each login here is not these hosts' business.
+                all.folder.path().display(),
             );
             must(fs::write(all.at(&host.namespace), text), "writing sshd's configuration");
             let log = must(fs::File::create(all.at(&format!("{}.log", host.namespace))), "its log");
