@@ -97,14 +97,7 @@ pub(super) async fn watch(
             files_again = Instant::now();
             continue;
         }
-        let wait = match &process {
-            Ok(_) if answers => FILES,
-            Ok(_) => CLOSE_LOOK,
-            Err(HostError::ProcessUnseen { .. }) => SOON,
-            Err(_) if passing && answers => SOON,
-            Err(_) if passing => CLOSE_LOOK,
-            Err(_) => LATER,
-        };
+        let wait = until_next(&process, answers, files_again.duration_since(Instant::now()));
         if process.is_err() {
             tokio::time::sleep(wait).await;
             continue;
@@ -118,6 +111,24 @@ pub(super) async fn watch(
             () = restless => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// How long nobody looks at the host again, by what it said of the server's process, whether the server
+/// `answers`, and when its files are to be looked at.
+fn until_next(
+    process: &Result<ProcessState, HostError>,
+    answers: bool,
+    files: Duration,
+) -> Duration {
+    match process {
+        // A look at the files that was not answered comes sooner than one that was.
+        Ok(_) if answers => files,
+        Ok(_) => CLOSE_LOOK,
+        Err(HostError::ProcessUnseen { .. }) => SOON,
+        Err(error) if error.is_passing() && answers => SOON,
+        Err(error) if error.is_passing() => CLOSE_LOOK,
+        Err(_) => LATER,
     }
 }
 
@@ -180,5 +191,19 @@ async fn connect(
         }
         drop(seen);
         tokio::time::sleep(FIRST).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_answered_is_asked_again_soon() {
+        let runs = || Ok(ProcessState::Running { pid: 812 });
+        // The look at the files ran into its limit, and the one at the process was answered.
+        assert_eq!(until_next(&runs(), true, SOON), SOON);
+        assert_eq!(until_next(&runs(), true, FILES), FILES);
+        assert_eq!(until_next(&runs(), false, FILES), CLOSE_LOOK);
     }
 }
