@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 #![allow(clippy::disallowed_methods, reason = "every call has a limit of its own")]
 
+mod mha_commands {
+    mod vip;
+}
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -98,6 +102,8 @@ impl Site {
             }
             None => Command::new(program),
         };
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.at("bin").display()));
         command.args(words).stdin(Stdio::null()).env_remove("PRIMACY_LOG");
         command
     }
@@ -224,6 +230,8 @@ async fn the_classic_walk_through(server: &str) {
     contains_all(&site.log("app2"), &["another manager watches this master"]);
     assert_eq!(site.on("masterha_check_status", "app1", &[]).code, Some(0));
 
+    relay_logs_are_purged_by_cron(&site, &net, &cluster).await;
+
     cluster.kill("s1").await;
     let code = manager.ends(|| site.log("app1")).await;
     assert_eq!(code, 0, "{}", site.log("app1"));
@@ -260,6 +268,40 @@ async fn the_classic_walk_through(server: &str) {
     let again = site.on("masterha_stop", "app1", &[]);
     assert_eq!((again.code, again.out.contains("not running")), (Some(0), true));
     site.shows_no_password("app1", &cluster, &[&ssh, &repl, &status]);
+}
+
+/// The line of a crontab, on the host of a replica and while the manager watches. Of its environment cron
+/// gives a path and no terminal; here its input is closed besides.
+async fn relay_logs_are_purged_by_cron(site: &Site, net: &Net, cluster: &Cluster) {
+    let account = cluster.sandbox().info().account(AccountRole::Manager).unwrap().clone();
+    let (address, log) = (cluster.address("s3"), site.at("purge.log"));
+    let work = &cluster.server("s3").datadir;
+    let line = format!(
+        "{} --user={} --password={} --disable_relay_log_purge --host={} --port={} --workdir={} \
+         >> {} 2>&1 <&-",
+        site.at("bin/purge_relay_logs").display(),
+        account.user,
+        account.password,
+        address.host(),
+        address.port(),
+        work.display(),
+        log.display(),
+    );
+    cluster.sql("s3", "SET GLOBAL relay_log_purge = 1").await;
+    for _ in 0..2 {
+        let namespace = &net.host(2).namespace;
+        let mut cron = Command::new("ip");
+        cron.args(["netns", "exec", namespace, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin"]);
+        let ran = cron.args(["/bin/sh", "-c", &line]).stdin(Stdio::null()).output().unwrap();
+        let told = fs::read_to_string(&log).unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{told}");
+        // Cron sends a mail of everything that a line says.
+        assert!(ran.stdout.is_empty() && ran.stderr.is_empty(), "{ran:?}");
+        let kept = cluster.cell("s3", "SELECT @@global.relay_log_purge").await;
+        assert_eq!(kept.as_deref(), Some("0"), "{told}");
+        assert!(told.contains("relay log") && !told.contains(&account.password), "{told}");
+    }
+    cluster.all_replicate(&["s3"], "s1").await;
 }
 
 /// Without ssh, and with the primary dead before the manager is started: straight to the failover.
