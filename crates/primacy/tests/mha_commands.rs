@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods, reason = "every call has a limit of its own")]
 
 mod mha_commands {
+    mod beside_perl;
+    mod ends;
     mod vip;
 }
 
@@ -195,12 +197,31 @@ async fn the_classic_walk_through(server: &str) {
     let told = site.at("told");
     let script = site.script("report", &format!("printf '%s\\n' \"$@\" >> {}", told.display()));
     site.write("app1", &cluster, &format!("{}\nreport_script={script}", ssh_options(&sshds)));
+    // What MHA's own packages put on hosts is not called.
+    let node = site.at("node-was-called");
+    for host in 0..MANAGER {
+        for name in ["save_binary_logs", "apply_diff_relay_logs", "filter_mysqlbinlog"] {
+            let text = format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", node.display());
+            sshds.install(net.host(host), name, &text);
+        }
+    }
+    binary_log_servers(&site, &cluster);
     let host = |name: &str| cluster.address(name).host().to_owned();
     let shown = |name: &str| format!("{}({})", host(name), cluster.address(name));
 
     let ssh = site.on("masterha_check_ssh", "app1", &[]);
     assert_eq!(ssh.code, Some(0), "{}", ssh.err);
-    contains_all(&ssh.err, &[" - [info] All SSH connection tests passed successfully."]);
+    contains_all(
+        &ssh.err,
+        &[
+            " - [info] All SSH connection tests passed successfully.",
+            &format!("from this host to root@{0}({0}:22), of [binlog1]..\n", host("s1")),
+            " - [warning] SSH connection to root@nowhere.invalid(nowhere.invalid:22), of [binlog2], \
+             failed: ",
+            "[binlog1] is not asked in a failover: it is the host of [server1]",
+            "[binlog2] is not asked in a failover: the binary logs of the dead primary's own disk",
+        ],
+    );
 
     let repl = site.on("masterha_check_repl", "app1", &[]);
     assert_eq!(repl.code, Some(0), "{}{}", repl.err, repl.out);
@@ -267,7 +288,17 @@ async fn the_classic_walk_through(server: &str) {
     assert!(!site.at("app1/app1.master_status.health").exists());
     let again = site.on("masterha_stop", "app1", &[]);
     assert_eq!((again.code, again.out.contains("not running")), (Some(0), true));
+    assert!(!node.exists(), "{}", fs::read_to_string(node).unwrap_or_default());
     site.shows_no_password("app1", &cluster, &[&ssh, &repl, &status]);
+}
+
+/// A binary log server on the primary's own host, and one that is nowhere: no failover waits for it.
+fn binary_log_servers(site: &Site, cluster: &Cluster) {
+    let mut text = fs::read_to_string(site.at("app1.cnf")).unwrap();
+    for (number, host) in [cluster.address("s1").host(), "nowhere.invalid"].iter().enumerate() {
+        text.push_str(&format!("\n[binlog{}]\nhostname={host}\n", number + 1));
+    }
+    fs::write(site.at("app1.cnf"), text).unwrap();
 }
 
 /// The line of a crontab, on the host of a replica and while the manager watches. Of its environment cron
@@ -414,6 +445,8 @@ macro_rules! on_servers {
         }
     } )+ };
 }
+pub(crate) use on_servers;
+
 on_servers!(
     the_classic_walk_through,
     a_manager_that_finds_the_primary_dead_fails_over,

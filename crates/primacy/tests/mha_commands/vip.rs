@@ -95,7 +95,8 @@ impl Stage {
     }
 }
 
-fn install(path: &Path, text: &str) {
+/// A program at this path.
+pub(super) fn install(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
