@@ -17,8 +17,8 @@ const LIMITS: [(&str, Duration); 3] = [
 /// and the time before it still does.
 const TRIES: [&str; 3] = [" wins", " is fenced", " was not fenced"];
 
-/// What it says when it has got further than it can be held at.
-const GOES_ON: [&str; 2] = ["detach: ", " accepts writes"];
+/// How what it says begins when it has got further than it can be held at.
+const GOES_ON: [&str; 2] = ["detach: ", "open-writes: "];
 
 /// For how long a failover has not gone on, and for how long it may not.
 #[derive(Clone, Debug)]
@@ -43,26 +43,24 @@ pub(crate) enum Heard {
 
 impl Heard {
     /// `None`: it says nothing of that.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    pub(crate) fn of(text: &str, now: Instant) -> Option<Self> {
         let limit = LIMITS.iter().find(|(begin, _)| text.starts_with(begin));
         if let Some((_, limit)) = limit {
-            let (since, why) = (Some(Instant::now()), text.to_owned());
+            let (since, why) = (Some(now), text.to_owned());
             return Some(Self::Stands(Held { before: Duration::ZERO, since, limit: *limit, why }));
         }
-        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        match (has(&GOES_ON), has(&TRIES)) {
-            (true, _) => Some(Self::GoesOn),
-            (false, true) => Some(Self::Tries),
-            (false, false) => None,
+        if GOES_ON.iter().any(|begin| text.starts_with(begin)) {
+            return Some(Self::GoesOn);
         }
+        TRIES.iter().any(|word| text.contains(word)).then_some(Self::Tries)
     }
 
     /// Takes it into what is known.
-    pub(crate) fn into_known(self, known: &mut Option<Held>) {
+    pub(crate) fn into_known(self, known: &mut Option<Held>, now: Instant) {
         match (self, known.as_mut()) {
             (Self::GoesOn, _) => *known = None,
             (Self::Tries, Some(held)) => {
-                held.before = held.so_far();
+                held.before = held.so_far(now);
                 held.since = None;
             }
             (Self::Tries, None) => {}
@@ -77,12 +75,13 @@ impl Heard {
 }
 
 impl Held {
-    fn so_far(&self) -> Duration {
-        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    fn so_far(&self, now: Instant) -> Duration {
+        self.before
+            + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.since.is_some() && self.so_far() > self.limit
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.since.is_some() && self.so_far(now) > self.limit
     }
 
     /// What is held, why, and what can be done about it.
@@ -105,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_script_has_less_time_than_data_that_is_missing() {
-        let limit = |text| match Heard::of(text) {
+        let now = Instant::now();
+        let limit = |text| match Heard::of(text, now) {
             Some(Heard::Stands(held)) => held.limit.as_secs(),
             heard => panic!("{heard:?}"),
         };
@@ -115,34 +115,32 @@ mod tests {
         );
         assert_eq!(limit("HELD: a failover would lose rows"), 60);
         assert_eq!(limit("fence failed: a:1: shutdown_script has not stopped it"), 15);
-        assert!(Heard::of("the primary does not answer").is_none());
+        assert!(Heard::of("the primary does not answer", now).is_none());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_time_in_which_it_is_held_counts_and_no_other() {
+    #[test]
+    fn the_time_in_which_it_is_held_counts_and_no_other() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
         let mut known = None;
-        let hear =
-            |text: &str, known: &mut Option<Held>| Heard::of(text).unwrap().into_known(known);
-        let pass = async |seconds| tokio::time::advance(Duration::from_secs(seconds)).await;
-        hear("b:1 wins", &mut known);
+        let hear = |text: &str, seconds, known: &mut Option<Held>| {
+            Heard::of(text, at(seconds)).unwrap().into_known(known, at(seconds));
+        };
+        let is_over = |seconds, known: &Option<Held>| known.as_ref().unwrap().is_over(at(seconds));
+        hear("b:1 wins", 0, &mut known);
         assert!(known.is_none());
-        hear("HELD: rows are missing", &mut known);
-        pass(40).await;
+        hear("HELD: rows are missing", 0, &mut known);
         // Said again, it is the same time.
-        hear("HELD: other rows are missing", &mut known);
-        assert!(!known.as_ref().unwrap().is_over());
-        hear("a:1 was not fenced", &mut known);
-        hear("b:1 wins", &mut known);
-        pass(100).await;
-        assert!(!known.as_ref().unwrap().is_over(), "it is at work");
-        hear("HELD: rows are missing", &mut known);
-        assert!(!known.as_ref().unwrap().is_over());
-        pass(21).await;
-        let held = known.as_ref().unwrap();
-        assert!(held.is_over());
-        let told = held.sentence("/etc/app1.cnf");
+        hear("HELD: other rows are missing", 40, &mut known);
+        assert!(!is_over(59, &known) && is_over(61, &known));
+        hear("a:1 was not fenced", 40, &mut known);
+        hear("b:1 wins", 41, &mut known);
+        assert!(!is_over(140, &known), "it is at work");
+        hear("HELD: rows are missing", 140, &mut known);
+        assert!(!is_over(159, &known) && is_over(161, &known));
+        let told = known.as_ref().unwrap().sentence("/etc/app1.cnf");
         assert!(told.contains("60 seconds") && told.contains("--conf=/etc/app1.cnf"), "{told}");
-        hear("detach: b:1 holds everything and replicates from nobody", &mut known);
+        hear("detach: b:1 holds everything and replicates from nobody", 161, &mut known);
         assert!(known.is_none());
     }
 }

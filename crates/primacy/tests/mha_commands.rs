@@ -196,7 +196,9 @@ async fn the_classic_walk_through(server: &str) {
     let site = Site::new(Some(&net.host(MANAGER).namespace));
     let told = site.at("told");
     let script = site.script("report", &format!("printf '%s\\n' \"$@\" >> {}", told.display()));
-    site.write("app1", &cluster, &format!("{}\nreport_script={script}", ssh_options(&sshds)));
+    let lines = format!("{}\nreport_script={script}", ssh_options(&sshds));
+    // Nine logins at once are no matter of five seconds on a machine that tests other things beside.
+    site.write("app1", &cluster, &format!("{lines}\nssh_connection_timeout=30"));
     // What MHA's own packages put on hosts is not called.
     let node = site.at("node-was-called");
     for host in 0..MANAGER {

@@ -132,18 +132,18 @@ impl<'a> Watch<'a> {
     }
 
     /// What the engine has said since the last turn of whether a failover goes on.
-    fn heard(&mut self) -> Option<Heard> {
-        let mut last = None;
+    fn heard(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
         loop {
             match self.events.try_recv() {
-                Ok(entry) => last = Heard::of(&entry.text).or(last),
+                Ok(entry) => heard.extend(Heard::of(&entry.text, Instant::now())),
                 Err(broadcast::error::TryRecvError::Lagged(_)) => {}
-                Err(_) => return last,
+                Err(_) => return heard,
             }
         }
     }
 
-    async fn under_way(&mut self, id: String, heard: Option<Heard>) -> Option<End> {
+    async fn under_way(&mut self, id: String, heard: Vec<Heard>) -> Option<End> {
         if self.begun.as_ref().is_none_or(|begun| begun.id != id) {
             self.desk.log.info("Starting master failover.");
             self.says(FAILOVER_RUNNING);
@@ -151,10 +151,11 @@ impl<'a> Watch<'a> {
             self.begun = Some(Begun { id, held: None, _lock: lock });
         }
         let begun = self.begun.as_mut()?;
-        if let Some(heard) = heard {
-            heard.into_known(&mut begun.held);
+        let now = Instant::now();
+        for heard in heard {
+            heard.into_known(&mut begun.held, now);
         }
-        let held = begun.held.as_ref().filter(|held| held.is_over())?;
+        let held = begun.held.as_ref().filter(|held| held.is_over(now))?;
         if self.failed {
             return None;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use primacy_api::{Answer, ApiError};
 use primacy_exec::Entry;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use super::{SwitchError, Switching};
 use crate::early::Signals;
@@ -36,7 +37,7 @@ impl Switching<'_, '_> {
                 name = signals.next() => name,
                 _ = look.tick() => {
                     listen(&mut events, &mut held);
-                    match held.as_ref().filter(|held| held.is_over()) {
+                    match held.as_ref().filter(|held| held.is_over(Instant::now())) {
                         None => continue,
                         Some(held) => {
                             let conf = self.app.conf.display().to_string();
@@ -65,8 +66,9 @@ fn listen(events: &mut broadcast::Receiver<Entry>, held: &mut Option<Held>) {
     loop {
         match events.try_recv() {
             Ok(entry) => {
-                if let Some(heard) = Heard::of(&entry.text) {
-                    heard.into_known(held);
+                let now = Instant::now();
+                if let Some(heard) = Heard::of(&entry.text, now) {
+                    heard.into_known(held, now);
                 }
             }
             Err(broadcast::error::TryRecvError::Lagged(_)) => {}
