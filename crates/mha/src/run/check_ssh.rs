@@ -58,7 +58,7 @@ async fn all(application: &Application, log: &Log) -> bool {
         match failure {
             None => log.debug("  ok."),
             Some(why) => {
-                log.warning(format!("SSH connection to {host}, of [{block}], failed: {why}"))
+                log.warning(format!("SSH connection to {host}, of [{block}], failed: {why}"));
             }
         }
     }
