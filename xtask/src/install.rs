@@ -70,11 +70,13 @@ fn packages() -> anyhow::Result<()> {
 }
 
 /// What tests put beside Primacy or log in to, and the packages that they are in.
-const NEIGHBOURS: [(&str, &str); 4] = [
+const NEIGHBOURS: [(&str, &str); 6] = [
     ("/usr/sbin/keepalived", "keepalived"),
     ("/usr/sbin/haproxy", "haproxy"),
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/busybox", "busybox"),
+    ("/usr/sbin/ifconfig", "net-tools"),
+    ("/usr/bin/groff", "groff-base"),
 ];
 
 /// Installs what tests put beside Primacy. Without it those tests say that they were skipped.

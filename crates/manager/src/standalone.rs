@@ -14,10 +14,10 @@ use primacy_api::{
     Restarting, Service, SwitchoverOrder,
 };
 use primacy_config::{ClusterConfig, Config};
-use primacy_exec::{Request, start};
+use primacy_exec::{Entry, Request, start};
 use primacy_plan::SwitchoverRequest;
 use primacy_types::Address;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, broadcast, watch};
 
 use crate::ManagerError;
 use crate::cluster::adopt;
@@ -100,6 +100,11 @@ impl Standalone {
             });
         }
         Ok(())
+    }
+
+    /// What it sees and does from now on, as sentences.
+    pub fn events(&self) -> broadcast::Receiver<Entry> {
+        self.shared.chronicle.watch()
     }
 
     /// Writes what is still to be written.

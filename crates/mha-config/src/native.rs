@@ -252,11 +252,8 @@ impl Making<'_> {
             }
         }
         for block in &self.mha.binlogs {
-            let text = format!(
-                "[{}] is not asked: Primacy reads the binary logs of the dead primary's own disk, \
-                 also with GTID",
-                block.name
-            );
+            let text =
+                format!("[{}] is not asked in a failover: {}", block.name, self.instead(block));
             self.notices.push(Notice { place: block.place.clone(), text });
         }
         lines.sort();
@@ -271,6 +268,23 @@ impl Making<'_> {
         for Block { name, place, .. } in &self.mha.binlogs {
             let place = place.as_ref().map(ToString::to_string).unwrap_or_default();
             self.out.comment(&format!("  [{name}] ({place}): the dead primary's own disk is read"));
+        }
+    }
+
+    /// What is done in place of asking a binary log server.
+    fn instead(&self, block: &Block) -> String {
+        let same = |server: &&Block| {
+            server.host() == block.host() || server.hostname() == block.hostname()
+        };
+        match self.mha.servers.iter().find(same) {
+            Some(server) => format!(
+                "it is the host of [{}], and the binary logs of a dead primary's own disk are read in \
+                 any case, also with GTID",
+                server.name
+            ),
+            None => "the binary logs of the dead primary's own disk are read, also with GTID. Where \
+                     they may be lost with its host, let `primacy binlog serve` keep them on this one"
+                .to_owned(),
         }
     }
 }

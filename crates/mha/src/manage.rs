@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use primacy_manager::{Engine, ManagerError};
 use primacy_types::Address;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use crate::application::Application;
+use crate::early::Signals;
 use crate::flags::Flags;
 use crate::locks::held_by_other;
 use crate::log::Log;
@@ -169,6 +169,20 @@ async fn not_locked_out(desk: &Desk<'_>) -> Result<(), End> {
     Err(End { code: 1, at_once: false })
 }
 
+/// Only what is checked at the start (`--check_only`): nothing is watched, and no file is written but
+/// the log. The exit code.
+pub(crate) async fn check_only(application: &Application, orders: &Orders, log: &Log) -> u8 {
+    let status = StatusFile::new(&application.workdir, &application.name);
+    let flags = Flags::new(&application.workdir, &application.name);
+    let desk = Desk { application, orders, log, status, flags };
+    let fine = check(&desk).await.is_some();
+    match fine {
+        true => log.info("A manager can be started. Nothing was done (--check_only)."),
+        false => log.error("A manager could not be started (--check_only)."),
+    }
+    u8::from(!fine)
+}
+
 /// What is checked at the start, by a look of its own that is over before the engine begins.
 async fn check(desk: &Desk<'_>) -> Option<Found> {
     let Desk { application, orders, log, .. } = desk;
@@ -179,7 +193,8 @@ async fn check(desk: &Desk<'_>) -> Option<Found> {
             return None;
         }
     };
-    let depth = Depth { ignore_fail: orders.ignore_fail, ssh: !orders.skip_ssh, health: None };
+    let health = orders.health;
+    let depth = Depth { ignore_fail: orders.ignore_fail, ssh: !orders.skip_ssh, health };
     let found = Box::pin(preflight(application, &engine, depth, log)).await;
     engine.close().await;
     found
@@ -193,33 +208,4 @@ async fn cannot_watch(desk: &Desk<'_>) -> End {
         sleep(wait).await;
     }
     End { code: 1, at_once: false }
-}
-
-/// The signals that end a manager.
-struct Signals {
-    all: Vec<(&'static str, Signal)>,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let kinds = [
-            ("SIGINT", SignalKind::interrupt()),
-            ("SIGHUP", SignalKind::hangup()),
-            ("SIGQUIT", SignalKind::quit()),
-            ("SIGTERM", SignalKind::terminate()),
-        ];
-        let all = kinds.into_iter().map(|(name, kind)| Ok((name, signal(kind)?)));
-        Ok(Self { all: all.collect::<std::io::Result<_>>()? })
-    }
-
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        let each = self.all.iter_mut().map(|(name, signal)| {
-            Box::pin(async move {
-                signal.recv().await;
-                *name
-            })
-        });
-        futures_util::future::select_all(each).await.0
-    }
 }

@@ -12,6 +12,7 @@ use crate::application::Application;
 use crate::asking::Asking;
 use crate::beside::manager_of;
 use crate::command::Streams;
+use crate::early::Early;
 use crate::given::Given;
 use crate::locks::taken_everywhere;
 use crate::log::{Level, Log};
@@ -35,6 +36,11 @@ const LOCK: Duration = Duration::from_secs(6);
 
 /// Runs the command.
 pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
+    watch(given, given.is_on("interactive"), streams)
+}
+
+/// The same for whichever command has its options; `interactive`: somebody can be asked.
+pub(crate) fn watch(given: &Given, interactive: bool, streams: &mut Streams<'_>) -> u8 {
     let app = match Application::load(given) {
         Ok(app) => app,
         Err(error) => return refused(streams, &error.to_string()),
@@ -51,6 +57,9 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
         },
     };
     log.take_events();
+    if given.is_on("check_only") {
+        return check_only(&app, given, &log);
+    }
     match manager_of(&app) {
         Ok(None) => {}
         Ok(Some(pid)) => {
@@ -60,7 +69,7 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
         Err(error) => return refused(streams, &error.to_string()),
     }
     let file = StatusFile::new(&app.workdir, &app.name);
-    let asking = Asking::new(streams, given.is_on("interactive"));
+    let asking = Asking::new(streams, interactive);
     let mut watch = Watch { app: &app, given, log: &log, file: &file, said: None, asking };
     let ended = block_on(Box::pin(watch.until_a_signal()));
     if let Err(error) = file.remove_own() {
@@ -85,6 +94,33 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
             ERROR
         }
         Err(error) => refused(streams, &format!("no threads can be started: {error}")),
+    }
+}
+
+/// What is checked before a primary is watched, and no more.
+fn check_only(app: &Application, given: &Given, log: &Log) -> u8 {
+    let checked = block_on(Box::pin(async {
+        let engine = app.open().await.map_err(|error| error.to_string())?;
+        let found = preflight(app, &engine, depth(given), log).await;
+        engine.close().await;
+        Ok::<_, String>(found.is_some())
+    }));
+    match checked.map_err(|error| format!("no threads can be started: {error}")).flatten() {
+        Ok(fine) => u8::from(!fine),
+        Err(error) => {
+            log.error(error);
+            ERROR
+        }
+    }
+}
+
+/// How much is looked at before.
+fn depth(given: &Given) -> Depth {
+    let lag = given.number("seconds_behind_master").and_then(|n| u64::try_from(n).ok());
+    Depth {
+        ignore_fail: given.is_on("ignore_fail_on_start"),
+        ssh: !given.is_on("skip_check_ssh"),
+        health: given.is_on("check_repl_health").then(|| lag.unwrap_or(30)),
     }
 }
 
@@ -138,16 +174,16 @@ impl Watch<'_, '_> {
     }
 
     async fn watch(&mut self, engine: &Standalone) -> Option<Address> {
-        let depth = Depth {
-            ignore_fail: self.given.is_on("ignore_fail_on_start"),
-            ssh: !self.given.is_on("skip_check_ssh"),
-            health: None,
-        };
-        let found = preflight(self.app, engine, depth, self.log).await?;
+        let found = preflight(self.app, engine, depth(self.given), self.log).await?;
         let master = found.roles.master.clone()?;
         let name = self.app.shown(&master);
         if !found.roles.master_is_alive() {
             let question = format!("{name} is dead already. Is that what is to be reported?");
+            let (log, file) = (self.log.clone(), self.file.clone());
+            let _early = Early::new(move |name| {
+                log.info(format!("Ended by {name}."));
+                drop(file.remove_own());
+            });
             return match self.asking.agrees(&question) {
                 Ok(true) => Some(master),
                 Ok(false) => None,

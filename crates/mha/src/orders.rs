@@ -25,6 +25,8 @@ pub(crate) struct Orders {
     pub(crate) ignore_fail: bool,
     /// Hosts are not tried over ssh at the start.
     pub(crate) skip_ssh: bool,
+    /// Replication has to be healthy at the start, and the lag in seconds that is not.
+    pub(crate) health: Option<u64>,
     /// How long it waits before it ends because it cannot watch.
     pub(crate) wait_on_monitor_error: Duration,
     /// How long it waits before it ends because a failover was refused or failed.
@@ -66,6 +68,9 @@ impl Orders {
         Self {
             ignore_fail: given.is_on("ignore_fail_on_start"),
             skip_ssh: given.is_on("skip_check_ssh"),
+            health: given
+                .is_on("check_repl_health")
+                .then(|| number("seconds_behind_master").unwrap_or(30)),
             wait_on_monitor_error: seconds("wait_on_monitor_error"),
             wait_on_failover_error: seconds("wait_on_failover_error"),
             window: Duration::from_secs(minutes.saturating_mul(60)),

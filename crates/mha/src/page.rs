@@ -33,12 +33,12 @@ pub fn help(command: &Command) -> String {
     text
 }
 
-/// Its manual page, section 1.
+/// Its manual page, section 1. Nothing is hyphenated (`.nh`): options are copied out of it.
 pub fn man_page(command: &Command) -> String {
     let name = command.name;
     let mut text = format!(
         ".TH {name} 1 \"\" \"primacy {}\" \"MHA {COMPATIBLE_WITH} compatible commands\"\n\
-         .SH NAME\n{} \\- {}\n.SH SYNOPSIS\n\\fB{}\\fR [OPTIONS]\n.SH DESCRIPTION\n",
+         .nh\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n\\fB{}\\fR [OPTIONS]\n.SH DESCRIPTION\n",
         env!("CARGO_PKG_VERSION"),
         roff(name),
         roff(command.about),

@@ -83,6 +83,32 @@ impl Application {
         stream::iter(logins).buffered(TOGETHER).collect().await
     }
 
+    /// Logs in from here to the host of each `[binlogN]`: its block's name, its host as one would name
+    /// it to ssh, and why it failed.
+    pub async fn binlog_logins(&self) -> Vec<(String, String, Option<String>)> {
+        let logins = self.mha.binlogs.iter().map(async |block| {
+            let host = block.filled("ssh_host").unwrap_or_else(|| block.host());
+            let mut settings = self.native().map(|cluster| cluster.ssh.clone()).unwrap_or_default();
+            if let Some(user) = block.filled("ssh_user").and_then(|user| user.parse().ok()) {
+                settings.user = Some(user);
+            }
+            if block.written("ssh_port").is_some() {
+                settings.port = block.number("ssh_port").and_then(|port| u16::try_from(port).ok());
+            }
+            let user = settings.user.as_ref().map(|user| format!("{}@", user.as_str()));
+            let port = settings.port.unwrap_or(22);
+            let name = format!("{}{}({host}:{port})", user.unwrap_or_default(), block.hostname());
+            let seconds = block.number("ssh_connection_timeout").unwrap_or(5).max(1);
+            let words = Way { host, settings }.words(seconds, "true");
+            let mut tried = run(&words, limit(seconds)).await;
+            if tried == Err(Failed::TooLate) {
+                tried = run(&words, limit(seconds)).await;
+            }
+            (block.name.clone(), name, tried.err().map(|failed| failed.to_string()))
+        });
+        stream::iter(logins).buffered(TOGETHER).collect().await
+    }
+
     async fn log_in(&self, from: Option<&Address>, to: &Address) -> Result<(), Failed> {
         let seconds = self.block(to).and_then(|block| block.number("ssh_connection_timeout"));
         let seconds = seconds.unwrap_or(5).max(1);
@@ -97,32 +123,41 @@ impl Application {
                 way.words(seconds, &quoted.join(" "))
             }
         };
-        // Both logins, and a moment for the processes.
-        let limit = Duration::from_secs(u64::from(seconds) * 2 + 2);
-        let (program, arguments) = words.split_first().ok_or_else(unknown)?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true);
-        command.env("LC_ALL", "C").env("SSH_ASKPASS_REQUIRE", "never");
-        let mut child = command
-            .spawn()
-            .map_err(|e| Failed::Said(format!("{program} cannot be started: {e}")))?;
-        let mut said = Vec::new();
-        let work = async {
-            if let Some(stderr) = child.stderr.take() {
-                let _shortened = stderr.take(SAID).read_to_end(&mut said).await;
-            }
-            child.wait().await
-        };
-        match tokio::time::timeout(limit, work).await {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => {
-                let said = String::from_utf8_lossy(&said);
-                Err(Failed::Said(format!("{} ({status})", said.trim())))
-            }
-            Ok(Err(error)) => Err(Failed::Said(error.to_string())),
-            Err(_) => Err(Failed::TooLate),
+        run(&words, limit(seconds)).await
+    }
+}
+
+/// Of both logins, and a moment for the processes.
+fn limit(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds) * 2 + 2)
+}
+
+/// Runs an ssh to its end.
+async fn run(words: &[String], limit: Duration) -> Result<(), Failed> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(Failed::Said("there is no program to run".to_owned()));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    command.env("LC_ALL", "C").env("SSH_ASKPASS_REQUIRE", "never");
+    let mut child =
+        command.spawn().map_err(|e| Failed::Said(format!("{program} cannot be started: {e}")))?;
+    let mut said = Vec::new();
+    let work = async {
+        if let Some(stderr) = child.stderr.take() {
+            let _shortened = stderr.take(SAID).read_to_end(&mut said).await;
         }
+        child.wait().await
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => {
+            let said = String::from_utf8_lossy(&said);
+            Err(Failed::Said(format!("{} ({status})", said.trim())))
+        }
+        Ok(Err(error)) => Err(Failed::Said(error.to_string())),
+        Err(_) => Err(Failed::TooLate),
     }
 }
 

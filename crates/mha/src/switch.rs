@@ -5,6 +5,7 @@ mod alive;
 mod dead;
 mod named;
 mod ready;
+mod waiting;
 
 use std::io;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use primacy_dcs::ClusterLock;
 use primacy_manager::{ManagerError, Standalone};
 use primacy_mha_config::edit::{EditError, remove_block};
 use primacy_types::{Address, ClusterSnapshot};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::application::{Application, ApplicationError};
 use crate::asking::{AskError, Asking};
 use crate::beside::manager_of;
 use crate::command::Streams;
+use crate::early::Early;
 use crate::given::Given;
 use crate::locks::taken_everywhere;
 use crate::log::{Level, Log};
@@ -42,6 +43,9 @@ const LOCK: Duration = Duration::from_secs(6);
 enum SwitchError {
     #[error("{0}")]
     Refused(String),
+    /// It was begun, and could not go on for too long.
+    #[error("{0}")]
+    Held(String),
     #[error(transparent)]
     Application(#[from] ApplicationError),
     #[error(transparent)]
@@ -82,7 +86,7 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
         );
         return FAILED;
     }
-    let app = match Application::load(given) {
+    let mut app = match Application::load(given) {
         Ok(app) => app,
         Err(error) => {
             let _unheard = writeln!(streams.err, "masterha_master_switch: {error}");
@@ -98,12 +102,20 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
         }
     };
     log.take_events();
+    if let Err(error) = block_on(app.keep_replication_login()) {
+        log.error(format!("no threads can be started: {error}"));
+        return FAILED;
+    }
     for notice in &app.notices {
         log.warning(notice);
     }
     let asking = Asking::new(streams, interactive);
-    let switching = Switching { app: &app, given, log: &log, asking };
+    let mut switching = Switching { app: &app, given, log: &log, asking, early: None };
+    let told = log.clone();
     let done = block_on(async {
+        let early = Early::new(move |name| told.error(format!("{name}: ended; nothing was done")));
+        switching.early =
+            Some(early.map_err(|error| SwitchError::System("waiting for signals", error))?);
         match state {
             "dead" => Box::pin(dead::dead(switching)).await,
             _ => Box::pin(alive::alive(switching)).await,
@@ -139,6 +151,8 @@ struct Switching<'a, 's> {
     given: &'a Given,
     log: &'a Log,
     asking: Asking<'a, 's>,
+    /// Until something is ordered.
+    early: Option<Early>,
 }
 
 impl Switching<'_, '_> {
@@ -245,37 +259,6 @@ fn without(conf: &std::path::Path, block: &str) -> Result<(), String> {
             primacy_manager::rewrite(conf, &changed).map_err(|error| error.to_string())
         }
         None => Ok(()),
-    }
-}
-
-/// Waits for what was ordered. It is not taken back by Ctrl-C: what was begun is finished or put back.
-/// The second one ends the waiting.
-async fn wait_for(
-    log: &Log,
-    order: impl Future<Output = Result<Answer, ApiError>>,
-) -> Result<Answer, SwitchError> {
-    let watch = |kind| signal(kind).map_err(|e| SwitchError::System("waiting for signals", e));
-    let mut interrupt = watch(SignalKind::interrupt())?;
-    let mut terminate = watch(SignalKind::terminate())?;
-    let mut order = std::pin::pin!(order);
-    let mut interrupted = false;
-    loop {
-        tokio::select! {
-            answer = &mut order => return Ok(answer?),
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if interrupted {
-            return Err(SwitchError::refused(
-                "ended in the midst of it: start masterha_manager, which finishes it or puts \
-                 everything back",
-            ));
-        }
-        interrupted = true;
-        log.warning(
-            "it is under way and will be finished or put back; the same signal once more ends the \
-             waiting",
-        );
     }
 }
 

@@ -3,6 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 #![allow(clippy::disallowed_methods, reason = "every call has a limit of its own")]
 
+mod mha_commands {
+    mod beside_perl;
+    mod ends;
+    mod vip;
+}
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -98,6 +104,8 @@ impl Site {
             }
             None => Command::new(program),
         };
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.at("bin").display()));
         command.args(words).stdin(Stdio::null()).env_remove("PRIMACY_LOG");
         command
     }
@@ -188,13 +196,34 @@ async fn the_classic_walk_through(server: &str) {
     let site = Site::new(Some(&net.host(MANAGER).namespace));
     let told = site.at("told");
     let script = site.script("report", &format!("printf '%s\\n' \"$@\" >> {}", told.display()));
-    site.write("app1", &cluster, &format!("{}\nreport_script={script}", ssh_options(&sshds)));
+    let lines = format!("{}\nreport_script={script}", ssh_options(&sshds));
+    // Nine logins at once are no matter of five seconds on a machine that tests other things beside.
+    site.write("app1", &cluster, &format!("{lines}\nssh_connection_timeout=30"));
+    // What MHA's own packages put on hosts is not called.
+    let node = site.at("node-was-called");
+    for host in 0..MANAGER {
+        for name in ["save_binary_logs", "apply_diff_relay_logs", "filter_mysqlbinlog"] {
+            let text = format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", node.display());
+            sshds.install(net.host(host), name, &text);
+        }
+    }
+    binary_log_servers(&site, &cluster);
     let host = |name: &str| cluster.address(name).host().to_owned();
     let shown = |name: &str| format!("{}({})", host(name), cluster.address(name));
 
     let ssh = site.on("masterha_check_ssh", "app1", &[]);
     assert_eq!(ssh.code, Some(0), "{}", ssh.err);
-    contains_all(&ssh.err, &[" - [info] All SSH connection tests passed successfully."]);
+    contains_all(
+        &ssh.err,
+        &[
+            " - [info] All SSH connection tests passed successfully.",
+            &format!("from this host to root@{0}({0}:22), of [binlog1]..\n", host("s1")),
+            " - [warning] SSH connection to root@nowhere.invalid(nowhere.invalid:22), of [binlog2], \
+             failed: ",
+            "[binlog1] is not asked in a failover: it is the host of [server1]",
+            "[binlog2] is not asked in a failover: the binary logs of the dead primary's own disk",
+        ],
+    );
 
     let repl = site.on("masterha_check_repl", "app1", &[]);
     assert_eq!(repl.code, Some(0), "{}{}", repl.err, repl.out);
@@ -223,6 +252,8 @@ async fn the_classic_walk_through(server: &str) {
     assert_eq!(other.code, Some(1));
     contains_all(&site.log("app2"), &["another manager watches this master"]);
     assert_eq!(site.on("masterha_check_status", "app1", &[]).code, Some(0));
+
+    relay_logs_are_purged_by_cron(&site, &net, &cluster).await;
 
     cluster.kill("s1").await;
     let code = manager.ends(|| site.log("app1")).await;
@@ -259,7 +290,51 @@ async fn the_classic_walk_through(server: &str) {
     assert!(!site.at("app1/app1.master_status.health").exists());
     let again = site.on("masterha_stop", "app1", &[]);
     assert_eq!((again.code, again.out.contains("not running")), (Some(0), true));
+    assert!(!node.exists(), "{}", fs::read_to_string(node).unwrap_or_default());
     site.shows_no_password("app1", &cluster, &[&ssh, &repl, &status]);
+}
+
+/// A binary log server on the primary's own host, and one that is nowhere: no failover waits for it.
+fn binary_log_servers(site: &Site, cluster: &Cluster) {
+    let mut text = fs::read_to_string(site.at("app1.cnf")).unwrap();
+    for (number, host) in [cluster.address("s1").host(), "nowhere.invalid"].iter().enumerate() {
+        text.push_str(&format!("\n[binlog{}]\nhostname={host}\n", number + 1));
+    }
+    fs::write(site.at("app1.cnf"), text).unwrap();
+}
+
+/// The line of a crontab, on the host of a replica and while the manager watches. Of its environment cron
+/// gives a path and no terminal; here its input is closed besides.
+async fn relay_logs_are_purged_by_cron(site: &Site, net: &Net, cluster: &Cluster) {
+    let account = cluster.sandbox().info().account(AccountRole::Manager).unwrap().clone();
+    let (address, log) = (cluster.address("s3"), site.at("purge.log"));
+    let work = &cluster.server("s3").datadir;
+    let line = format!(
+        "{} --user={} --password={} --disable_relay_log_purge --host={} --port={} --workdir={} \
+         >> {} 2>&1 <&-",
+        site.at("bin/purge_relay_logs").display(),
+        account.user,
+        account.password,
+        address.host(),
+        address.port(),
+        work.display(),
+        log.display(),
+    );
+    cluster.sql("s3", "SET GLOBAL relay_log_purge = 1").await;
+    for _ in 0..2 {
+        let namespace = &net.host(2).namespace;
+        let mut cron = Command::new("ip");
+        cron.args(["netns", "exec", namespace, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin"]);
+        let ran = cron.args(["/bin/sh", "-c", &line]).stdin(Stdio::null()).output().unwrap();
+        let told = fs::read_to_string(&log).unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{told}");
+        // Cron sends a mail of everything that a line says.
+        assert!(ran.stdout.is_empty() && ran.stderr.is_empty(), "{ran:?}");
+        let kept = cluster.cell("s3", "SELECT @@global.relay_log_purge").await;
+        assert_eq!(kept.as_deref(), Some("0"), "{told}");
+        assert!(told.contains("relay log") && !told.contains(&account.password), "{told}");
+    }
+    cluster.all_replicate(&["s3"], "s1").await;
 }
 
 /// Without ssh, and with the primary dead before the manager is started: straight to the failover.
@@ -372,6 +447,8 @@ macro_rules! on_servers {
         }
     } )+ };
 }
+pub(crate) use on_servers;
+
 on_servers!(
     the_classic_walk_through,
     a_manager_that_finds_the_primary_dead_fails_over,

@@ -10,10 +10,12 @@
 
 mod mha_switch {
     mod application;
+    mod held;
     mod monitor;
     mod online;
     mod refusals;
     mod secondary_check;
+    mod terminal;
     mod took_over;
 }
 

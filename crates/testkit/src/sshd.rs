@@ -3,12 +3,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::{Net, must};
+use crate::{Host, Net, must};
 
 const SSHD: &str = "/usr/sbin/sshd";
 const NEEDED: [&str; 3] = [SSHD, "/usr/bin/ssh", "/usr/bin/ssh-keygen"];
@@ -41,12 +42,13 @@ impl Sshds {
             let text = format!(
                 "ListenAddress {}:22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
                  StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n\
-                 SetEnv HOME={}\n",
+                 SetEnv HOME={} PATH={}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
                 host.address,
                 all.at("host_key"),
                 all.at("key.pub"),
                 // What root's shell does at each login here is not these hosts' business.
                 all.folder.path().display(),
+                all.programs(host),
             );
             must(fs::write(all.at(&host.namespace), text), "writing sshd's configuration");
             let log = must(fs::File::create(all.at(&format!("{}.log", host.namespace))), "its log");
@@ -74,6 +76,19 @@ impl Sshds {
     /// The line of a cluster's section with which a manager gets through.
     pub fn options(&self) -> String {
         format!("ssh_options = [\"-F{}\"]\n", self.at("config"))
+    }
+
+    /// Installs a program on one host: whoever logs in there finds it before all others.
+    pub fn install(&self, host: &Host, name: &str, script: &str) {
+        let folder = self.programs(host);
+        must(fs::create_dir_all(&folder), "making a folder for programs");
+        let path = format!("{folder}/{name}");
+        must(fs::write(&path, script), "writing a program");
+        must(fs::set_permissions(&path, fs::Permissions::from_mode(0o755)), "making it a program");
+    }
+
+    fn programs(&self, host: &Host) -> String {
+        self.at(&format!("{}.bin", host.namespace))
     }
 
     fn at(&self, name: &str) -> String {

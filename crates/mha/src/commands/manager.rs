@@ -26,9 +26,10 @@ pub(super) const MANAGER: Command = Command {
         GENERAL,
     ],
     exits: &[
-        (0, "a failover was done"),
+        (0, "a failover was done; with --check_only: one could be"),
         (1, "anything else: refused, failed, or ended by a signal"),
         (10, "the new primary is there, and at least one replica does not follow it"),
+        (20, "with --monitor_only: the primary is dead"),
     ],
     built: Some(run::manager::run),
 };

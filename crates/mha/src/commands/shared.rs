@@ -35,9 +35,9 @@ pub(super) const MONITOR: &[Opt] = &[
         .alias(&["skip_ssh_check"]),
     Opt::number("seconds_behind_master", "The lag in seconds that is not healthy any more")
         .or("30"),
-    Opt::switch("check_repl_health", "Check replication's health and end"),
-    Opt::switch("check_only", "Check and end"),
-    Opt::switch("monitor_only", "Watch, and do not fail over"),
+    Opt::switch("check_repl_health", "Also replication has to be healthy at the start"),
+    Opt::switch("check_only", "Only what is checked at the start"),
+    Opt::switch("monitor_only", "Only watch, and end when the primary is dead"),
 ];
 
 /// Of whom a failover or switchover makes the new primary.

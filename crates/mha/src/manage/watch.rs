@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
 
 use super::Desk;
+use crate::held::{Heard, Held};
 use crate::status::{FAILOVER_ERROR, FAILOVER_RUNNING, PING_FAILED, PING_FAILING, PING_OK, Status};
 
 /// How often it is looked at what the engine sees and does.
@@ -24,14 +25,6 @@ const TOUCH: Duration = Duration::from_secs(1);
 /// For so long the engine may want a failover and not begin it, before that counts as refused: a
 /// replica, or a host, may be late with its word.
 const REFUSED: Duration = Duration::from_secs(15);
-
-/// What the engine says of a failover that does not go on, and for how long it may not, before that
-/// counts as failed: data that is known to exist may be had yet, a fence that fails seldom holds later.
-const STUCK: [(&str, Duration); 2] =
-    [("HELD: ", Duration::from_secs(60)), ("fence failed: ", Duration::from_secs(15))];
-
-/// What it says when it does go on.
-const GOES_ON: [&str; 2] = [" wins", " is fenced"];
 
 /// How a manager ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +38,9 @@ pub(crate) struct End {
 /// A failover that is under way.
 struct Begun {
     id: String,
-    stuck: Option<Stuck>,
+    held: Option<Held>,
     /// Keeps MHA's own failovers and purges off the replicas.
     _lock: Option<ClusterLock>,
-}
-
-/// Since when, and for how long at most, a failover does not go on.
-struct Stuck {
-    since: Instant,
-    limit: Duration,
-    why: String,
 }
 
 pub(crate) struct Watch<'a> {
@@ -126,10 +112,10 @@ impl<'a> Watch<'a> {
     async fn turn(&mut self) -> Result<Option<End>, ApiError> {
         let service = self.engine.service();
         let seen = service.explain(&self.desk.application.cluster).await?;
-        let stuck = self.stuck_was_said();
+        let heard = self.heard();
         if let Some(operation) = seen.operation.as_ref().filter(|o| o.kind == "failover") {
             let id = operation.id.clone();
-            return Ok(self.under_way(id, stuck).await);
+            return Ok(self.under_way(id, heard).await);
         }
         let moved = seen.snapshot.primary.as_ref().is_some_and(|now| *now != self.master);
         if self.begun.is_some() || moved {
@@ -145,49 +131,35 @@ impl<'a> Watch<'a> {
         Ok(self.look(&seen).await)
     }
 
-    /// What the engine has said since the last turn of whether a failover goes on; `None`: nothing.
-    fn stuck_was_said(&mut self) -> Option<Option<Stuck>> {
-        let mut said = None;
+    /// What the engine has said since the last turn of whether a failover goes on.
+    fn heard(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
         loop {
-            let entry = match self.events.try_recv() {
-                Ok(entry) => entry,
-                Err(broadcast::error::TryRecvError::Lagged(_)) => continue,
-                Err(_) => return said,
-            };
-            let limit = STUCK.into_iter().find(|(word, _)| entry.text.starts_with(word));
-            if let Some((_, limit)) = limit {
-                let stuck = Stuck { since: Instant::now(), limit, why: entry.text };
-                said = Some(Some(stuck));
-            } else if GOES_ON.iter().any(|word| entry.text.contains(word)) {
-                said = Some(None);
+            match self.events.try_recv() {
+                Ok(entry) => heard.extend(Heard::of(&entry.text, Instant::now())),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+                Err(_) => return heard,
             }
         }
     }
 
-    async fn under_way(&mut self, id: String, said: Option<Option<Stuck>>) -> Option<End> {
+    async fn under_way(&mut self, id: String, heard: Vec<Heard>) -> Option<End> {
         if self.begun.as_ref().is_none_or(|begun| begun.id != id) {
             self.desk.log.info("Starting master failover.");
             self.says(FAILOVER_RUNNING);
             let lock = self.desk.application.lock_failover(&self.slaves).ok();
-            self.begun = Some(Begun { id, stuck: None, _lock: lock });
+            self.begun = Some(Begun { id, held: None, _lock: lock });
         }
         let begun = self.begun.as_mut()?;
-        match (said, &begun.stuck) {
-            (Some(None), _) => begun.stuck = None,
-            // The first time counts.
-            (Some(Some(stuck)), None) => begun.stuck = Some(stuck),
-            _ => {}
+        let now = Instant::now();
+        for heard in heard {
+            heard.into_known(&mut begun.held, now);
         }
-        let stuck = begun.stuck.as_ref().filter(|stuck| stuck.since.elapsed() > stuck.limit)?;
+        let held = begun.held.as_ref().filter(|held| held.is_over(now))?;
         if self.failed {
             return None;
         }
-        let why = format!(
-            "the failover could not go on for {} seconds, and is left to the next manager, which puts \
-             everything back or goes on: {}",
-            stuck.limit.as_secs(),
-            stuck.why
-        );
+        let why = held.sentence(&self.desk.application.conf.display().to_string());
         self.failed(&why, true, true).await
     }
 

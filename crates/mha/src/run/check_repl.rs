@@ -17,7 +17,7 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
 }
 
 fn check(given: &Given, streams: &mut Streams<'_>) -> bool {
-    let application = match Application::load(given) {
+    let mut application = match Application::load(given) {
         Ok(application) => application,
         Err(error) => {
             say(streams.err, &error.to_string());
@@ -33,6 +33,7 @@ fn check(given: &Given, streams: &mut Streams<'_>) -> bool {
         health: Some(lag.unwrap_or(30)),
     };
     let checked = block_on(Box::pin(async {
+        application.keep_replication_login().await;
         let engine = match application.open().await {
             Ok(engine) => engine,
             Err(error) => {

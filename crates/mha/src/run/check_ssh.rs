@@ -52,6 +52,16 @@ async fn all(application: &Application, log: &Log) -> bool {
             }
         }
     }
+    // A failover does not ask them.
+    for (block, host, failure) in application.binlog_logins().await {
+        log.debug(format!(" Connecting via SSH from this host to {host}, of [{block}].."));
+        match failure {
+            None => log.debug("  ok."),
+            Some(why) => {
+                log.warning(format!("SSH connection to {host}, of [{block}], failed: {why}"));
+            }
+        }
+    }
     match failed {
         false => log.info("All SSH connection tests passed successfully."),
         true => log.error(

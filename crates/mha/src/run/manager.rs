@@ -5,11 +5,15 @@ use crate::application::Application;
 use crate::command::Streams;
 use crate::given::Given;
 use crate::log::{Level, Log};
-use crate::manage::manage;
+use crate::manage::{check_only, manage};
+use crate::monitor;
 use crate::orders::Orders;
 use crate::runtime::block_on;
 
 pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
+    if given.is_on("monitor_only") {
+        return monitor::watch(given, false, streams);
+    }
     let mut application = match Application::load(given) {
         Ok(application) => application,
         Err(error) => {
@@ -36,7 +40,14 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
     for notice in &orders.notices {
         log.warning(notice);
     }
-    match block_on(Box::pin(manage(&application, &orders, &log))) {
+    let ended = block_on(Box::pin(async {
+        application.keep_replication_login().await;
+        match given.is_on("check_only") {
+            true => check_only(&application, &orders, &log).await,
+            false => Box::pin(manage(&application, &orders, &log)).await,
+        }
+    }));
+    match ended {
         Ok(code) => code,
         Err(error) => {
             log.error(format!("no threads can be started: {error}"));

@@ -4,7 +4,7 @@ use primacy_api::{Answer, Service, SwitchoverOrder};
 use primacy_manager::Standalone;
 use primacy_types::Address;
 
-use super::{DONE, SwitchError, Switching, look, named, ready, roles, wait_for};
+use super::{DONE, SwitchError, Switching, look, named, ready, roles};
 use crate::given::Given;
 
 /// Options that mean something else here, and what.
@@ -86,7 +86,8 @@ pub(super) async fn alive(mut switching: Switching<'_, '_>) -> Result<u8, Switch
         // What was agreed to, and nothing else.
         order.to = Some(winner);
     }
-    let answer = wait_for(log, engine.switchover(&app.cluster, order)).await?;
+    let order = engine.switchover(&app.cluster, order);
+    let answer = switching.wait_for(engine.events(), order).await?;
     let code = switching.told(&answer);
     if leave_old {
         switching.forget(&primary, code);

@@ -8,7 +8,7 @@ use primacy_plan::Diagnosis;
 use primacy_types::Address;
 use tokio::time::Instant;
 
-use super::{DONE, PARTLY, SwitchError, Switching, look, named, roles, wait_for};
+use super::{DONE, PARTLY, SwitchError, Switching, look, named, roles};
 use crate::flags::Flags;
 use crate::given::Given;
 use crate::roles::Roles;
@@ -91,15 +91,21 @@ pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchE
     if switching.asking.is_interactive() {
         order.to = Some(winner);
     }
-    let done = wait_for(log, engine.failover(&app.cluster, order)).await;
+    let done = switching.wait_for(engine.events(), engine.failover(&app.cluster, order)).await;
     let kept = match &done {
         Ok(_) => flags.set_complete(),
         // What was put back as it was locks nobody out.
         Err(SwitchError::Engine(error)) if error.kind == ErrorKind::Failed => flags.set_error(),
+        Err(SwitchError::Held(_)) => flags.set_error(),
         Err(_) => Ok(()),
     };
     if let Err(error) = kept {
         log.error(format!("the flag file cannot be made: {error}"));
+    }
+    if done.is_err() {
+        // The history says what was done until then.
+        engine.close().await;
+        return Ok(switching.told(&done?));
     }
     let code = switching.told(&done?);
     debug_assert!(code == DONE || code == PARTLY, "an order that is no dry run was done");

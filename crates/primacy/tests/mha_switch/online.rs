@@ -65,3 +65,55 @@ async fn t_online_slave_sql_stop(server: &str) {
 }
 
 on_servers!(t_online_normal, t_online_slave, t_online_slave_sql_stop);
+
+/// Without `repl_user` replicas keep the account with which they log in, where the server says which one
+/// that is: MySQL does. The old primary, which has none, is given it too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_repl_user_replicas_keep_their_account() {
+    if !primacy_testkit::is_provisioned("mysql-9.7") {
+        return;
+    }
+    let app = Application::up("mysql-9.7").await;
+    let conf = std::fs::read_to_string(app.conf("app1.cnf")).unwrap();
+    let without = |line: &&str| !line.starts_with("repl_");
+    let lines: Vec<&str> = conf.lines().filter(without).collect();
+    std::fs::write(app.conf("app1.cnf"), lines.join("\n")).unwrap();
+    let user = async |server: &str| app.cluster.replica_status(server, "Source_User").await;
+    let before = user("s3").await;
+    assert!(before.is_some());
+    let ran = app.online(&["--orig_master_is_new_slave"]).await;
+    ran.is(0, "replicas go on logging in as `");
+    app.cluster.is_whole("s2").await;
+    for replica in ["s1", "s3"] {
+        assert_eq!(user(replica).await, before, "{replica}");
+    }
+}
+
+/// A server with GTIDs whose replicas go on by position, as `use_gtid_auto_pos=0` wants them to: they
+/// stay as they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_by_position_stay_as_they_are() {
+    if !primacy_testkit::is_provisioned("mysql-9.7") {
+        return;
+    }
+    let app = Application::up("mysql-9.7").await;
+    app.configure_with("app1.cnf", &["s1", "s2", "s3"], "use_gtid_auto_pos=0\n");
+    for replica in ["s2", "s3"] {
+        app.cluster.catches_up(replica, "s1").await;
+        for sql in [
+            "STOP REPLICA",
+            "CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION = 0",
+            "START REPLICA",
+        ] {
+            app.cluster.sql(replica, sql).await;
+        }
+    }
+    app.cluster.all_replicate(&["s2", "s3"], "s1").await;
+    let ran = app.online(&["--orig_master_is_new_slave"]).await;
+    ran.is(0, "the role moved");
+    let by_gtid = app.cluster.replica_status("s3", "Auto_Position").await;
+    assert_eq!(by_gtid.as_deref(), Some("0"), "{ran:#?}");
+    app.cluster.is_whole("s2").await;
+    app.insert("s2", 3).await;
+    app.have(3, &["s1", "s2", "s3"]).await;
+}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use primacy_host::Way;
+use primacy_host::{HostError, Way};
 use primacy_types::{Address, ProcessState};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,8 +18,9 @@ const OFF: Duration = Duration::from_secs(10);
 /// Limit of one look whether something listens: the kernel of a living host answers at once.
 const LISTENS: Duration = Duration::from_secs(1);
 
-/// Limit of asking a host that may be gone.
-const ASK: Duration = Duration::from_secs(2);
+/// Limit of asking a host that may be gone: as long as MHA waits for a login. What a script is told
+/// decides whether it takes the address from there.
+const ASK: Duration = Duration::from_secs(5);
 
 /// Where a living host answers, be it with a refusal: tcpmux, ssh, and one that nobody has.
 const PORTS: [u16; 3] = [1, 22, 7];
@@ -65,10 +66,13 @@ pub(super) async fn fence(
 
 const NOTHING_READ: &str = "nothing listens there, and nothing is read from its disk";
 
-/// Whether the script may be told that the host answers over ssh.
+/// Whether the script may be told that the host answers over ssh. One that knows nothing of the
+/// server's process answers too: it may have ended before anybody looked.
 pub(in crate::steps) async fn answers_over_ssh(cluster: &Cluster, server: &Address) -> bool {
     match cluster.hosts.of(server) {
-        Some(host) if host.way() == Way::Ssh => host.process(ASK).await.is_ok(),
+        Some(host) if host.way() == Way::Ssh => {
+            matches!(host.process(ASK).await, Ok(_) | Err(HostError::ProcessUnseen { .. }))
+        }
         _ => false,
     }
 }
