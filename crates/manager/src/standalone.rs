@@ -136,6 +136,36 @@ impl Standalone {
         Ok(acting)
     }
 
+    /// The same as [`Service::check`] where these replicas count as read-only: whoever asks will make
+    /// them so.
+    ///
+    /// # Errors
+    /// If the cluster is unknown.
+    pub async fn check_if_closed(
+        &self,
+        name: &str,
+        replicas: &[Address],
+    ) -> Result<CheckReport, ApiError> {
+        Ok(crate::check::check(self.get(name).await?, replicas).await)
+    }
+
+    /// Makes replicas read-only before one of them, or another one, becomes the primary: as a manager
+    /// does on sight.
+    ///
+    /// # Errors
+    /// If the lock is not granted, or one of them cannot be closed.
+    pub async fn close_replicas(&self, name: &str, servers: &[Address]) -> Result<(), ApiError> {
+        let acting = Box::pin(self.locked(name)).await?;
+        for server in servers {
+            let closed = primacy_exec::close(&acting.cluster, server).await;
+            closed.map_err(|error| ApiError::new(ErrorKind::Failed, error.to_string()))?;
+        }
+        acting.cluster.chronicle.flush().await;
+        // What this looks at from now on has seen it.
+        self.get(name).await?.cluster.eyes.look(FIRST_LOOK).await;
+        Ok(())
+    }
+
     /// Takes the lock and runs the operation to its end.
     async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
         let acting = self.locked(name).await?;
@@ -224,7 +254,7 @@ impl Service for Standalone {
     }
 
     async fn check(&self, name: &str) -> Result<CheckReport, ApiError> {
-        Ok(crate::check::check(self.get(name).await?).await)
+        Ok(crate::check::check(self.get(name).await?, &[]).await)
     }
 
     async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {

@@ -14,6 +14,7 @@
 pub mod application;
 mod asking;
 mod beside;
+mod binlog_filters;
 mod command;
 mod commands;
 pub mod flags;
