@@ -225,10 +225,16 @@ fn hosts_are_asked(snapshot: &primacy_types::ClusterSnapshot) -> bool {
 /// Whether more looks can still change the diagnosis.
 fn still_open(snapshot: &primacy_types::ClusterSnapshot) -> bool {
     use primacy_plan::Diagnosis;
-    matches!(
-        primacy_plan::diagnose(snapshot),
-        Diagnosis::Starting { .. } | Diagnosis::PrimarySuspected { .. }
-    )
+    let refuses = |server| {
+        let failure = snapshot.server(server).and_then(|seen| seen.contact.failure());
+        failure == Some(&primacy_types::ContactFailure::Refused)
+    };
+    match primacy_plan::diagnose(snapshot) {
+        Diagnosis::PrimarySuspected { .. } => true,
+        // Where nothing listens nothing more is seen.
+        Diagnosis::Starting { waiting_for } => !waiting_for.iter().all(refuses),
+        _ => false,
+    }
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ const MULTI: &str = "multi_tier_slave=1";
 
 /// The primary replicates from S1 too.
 async fn dual(server: &str, replicas: u8) -> Site {
-    let site = Site::with(server, replicas, &[]).await;
+    let site = Site::of(server, replicas).await;
     site.settle().await;
     for slave in site.slaves() {
         site.set_read_only(slave, true).await;

@@ -22,7 +22,7 @@ async fn is_levelled_and_promoted(site: &Site) {
 
 /// The plain one.
 pub(crate) async fn t_needsync_1(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     lacks_a_row(&site).await;
     is_levelled_and_promoted(&site).await;
 }
@@ -35,7 +35,7 @@ fn hostile(kind: &str) -> Login {
 
 /// Names and passwords with characters that shells, files and SQL give a meaning to.
 pub(crate) async fn t_needsync_1_pass(server: &str) {
-    let mut site = Site::up(server).await;
+    let Some(mut site) = Site::over_ssh(server).await else { return };
     site.use_accounts(hostile("a"), hostile("r")).await;
     site.check_repl("app1.cnf", &[]).await.succeeds();
     lacks_a_row(&site).await;
@@ -44,7 +44,7 @@ pub(crate) async fn t_needsync_1_pass(server: &str) {
 
 /// Accounts without passwords.
 pub(crate) async fn t_needsync_1_nopass(server: &str) {
-    let mut site = Site::up(server).await;
+    let Some(mut site) = Site::over_ssh(server).await else { return };
     let empty = |user: &str| Login { user: user.to_owned(), password: String::new() };
     site.use_accounts(empty("nopass"), empty("repl_nopass")).await;
     site.check_repl("app1.cnf", &[]).await.succeeds();
@@ -54,7 +54,7 @@ pub(crate) async fn t_needsync_1_nopass(server: &str) {
 
 /// Another limit for ssh.
 pub(crate) async fn t_needsync_1_ssh(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     site.configure("app1.cnf", &ALL, "ssh_connection_timeout=20");
     lacks_a_row(&site).await;
     is_levelled_and_promoted(&site).await;
@@ -75,14 +75,14 @@ async fn two_lack_rows(site: &Site) {
 
 /// Rows that two replicas lack, without a binlog server, with hostile passwords.
 pub(crate) async fn t_needsync_2_pass(server: &str) {
-    let mut site = Site::up(server).await;
+    let Some(mut site) = Site::over_ssh(server).await else { return };
     site.use_accounts(hostile("b"), hostile("s")).await;
     two_lack_rows(&site).await;
 }
 
 /// The same with another limit for ssh.
 pub(crate) async fn t_needsync_2_ssh(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     site.configure("app1.cnf", &ALL, "ssh_connection_timeout=20");
     two_lack_rows(&site).await;
 }
@@ -102,30 +102,21 @@ async fn only_on_the_primary(site: &Site) {
 
 /// Rows that nobody received are fetched over ssh, with hostile passwords.
 pub(crate) async fn t_save_master_log_pass(server: &str) {
-    let mut site = Site::up(server).await;
-    if site.ssh_options().is_none() {
-        return;
-    }
+    let Some(mut site) = Site::over_ssh(server).await else { return };
     site.use_accounts(hostile("c"), hostile("t")).await;
     only_on_the_primary(&site).await;
 }
 
 /// The same with another limit for ssh.
 pub(crate) async fn t_save_master_log_ssh(server: &str) {
-    let site = Site::up(server).await;
-    if site.ssh_options().is_none() {
-        return;
-    }
+    let Some(site) = Site::over_ssh(server).await else { return };
     site.configure("app1.cnf", &ALL, "ssh_connection_timeout=20");
     only_on_the_primary(&site).await;
 }
 
 /// The same with `[binlogN]` sections that are all wrong: they are not needed.
 pub(crate) async fn t_save_binlog_gtid(server: &str) {
-    let site = Site::up(server).await;
-    if site.ssh_options().is_none() {
-        return;
-    }
+    let Some(site) = Site::over_ssh(server).await else { return };
     let conf = site.at("app1.cnf");
     let mut text = std::fs::read_to_string(&conf).unwrap();
     for number in [1, 2] {
@@ -141,7 +132,7 @@ const NOTHING_MOVES: [&str; 2] = ["--skip_change_master", "--skip_disable_read_o
 
 /// Nobody is opened, and nobody moves.
 pub(crate) async fn t_normal_crash_nocm(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     site.set_read_only(S1, true).await;
     site.insert(M, 2).await;
     site.have(2, &ALL).await;
@@ -154,7 +145,7 @@ pub(crate) async fn t_normal_crash_nocm(server: &str) {
 
 /// What S1 lacks is given to it; nobody is opened, and nobody moves.
 pub(crate) async fn t_needsync_1_nocm(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     site.set_read_only(S1, true).await;
     site.settle().await;
     site.stop_receiver(S1).await;

@@ -22,7 +22,7 @@ pub(crate) async fn t_online_slave_pass(server: &str) {
 
 /// A primary that replicates from S1, which is read-only.
 async fn dual(server: &str, replicas: u8) -> Site {
-    let site = Site::with(server, replicas, &[]).await;
+    let site = Site::of(server, replicas).await;
     site.settle().await;
     site.point(M, S1).await;
     site

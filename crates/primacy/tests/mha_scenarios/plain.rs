@@ -1,36 +1,31 @@
 //! A crash and nothing else, and configurations and servers that are not fit to be watched.
 
-use super::site::{ALL, M, S1, S2, S3, S4, SLAVES, Site};
+use super::site::{ALL, M, PROGRAM, S1, S2, S3, S4, SLAVES, Site};
 
 /// The secondary check says "reached" while the primary lives and "not reached" once it is dead; then
 /// the candidate takes over.
 pub(crate) async fn t_normal_crash(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
+    let (port, options) = (format!("--port={}", site.ssh_port()), site.ssh_options());
     let address = site.cluster.address(M);
-    let (host, port) = (address.host().to_owned(), address.port());
     let check = async || {
-        let options = format!("--options={}", site.ssh_options()?);
-        let (host, port) = (format!("--master_host={host}"), format!("--master_port={port}"));
-        let ssh = format!("--port={}", site.ssh_port());
-        let words = ["-s", "127.0.0.1", "--user=root", &ssh, &options, &host, &port];
+        let host = format!("--master_host={}", address.host());
+        let master_port = format!("--master_port={}", address.port());
+        let options = format!("--options={options}");
+        let words = ["-s", "127.0.0.1", "--user=root", &port, &options, &host, &master_port];
         site.run("masterha_secondary_check", &words).await.code
     };
-    let reachable = site.ssh_options().is_some();
-    assert_eq!(check().await, reachable.then_some(3));
-    if let Some(options) = site.ssh_options() {
-        let program = super::site::PROGRAM;
-        let ssh = format!("--port={} --options='{options}'", site.ssh_port());
-        let line = format!("exec {program} mha masterha_secondary_check \"$@\" {ssh}");
-        let script = site.script("secondary", &line);
-        let lines = format!("secondary_check_script={script} -s 127.0.0.1");
-        site.configure("app1.cnf", &ALL, &lines);
-    }
+    assert_eq!(check().await, Some(3));
+    let words = format!("\"$@\" {port} --options='{options}'");
+    let line = format!("exec {PROGRAM} mha masterha_secondary_check {words}");
+    let script = site.script("secondary", &line);
+    site.configure("app1.cnf", &ALL, &format!("secondary_check_script={script} -s 127.0.0.1"));
     site.check_repl("app1.cnf", &[]).await.succeeds();
     site.insert(M, 2).await;
     site.have(2, &ALL).await;
     let manager = site.watching(&[]).await;
     site.cluster.kill(M).await;
-    assert_eq!(check().await, reachable.then_some(0));
+    assert_eq!(check().await, Some(0));
     site.ended(manager).await.succeeds();
     site.serves(S1, &[S2, S3, S4], 2).await;
     assert_eq!(site.source_of(S1).await, None, "no old setting is left");

@@ -82,7 +82,7 @@ pub(crate) struct Login {
 /// The five servers and the application's files.
 pub(crate) struct Site {
     pub(crate) cluster: Cluster,
-    /// Without it hosts are not reached, and the tests that need it do not run.
+    /// Without it hosts are not reached.
     sshds: Option<Sshds>,
     by_place: bool,
     admin: Login,
@@ -90,13 +90,29 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// One row everywhere. MySQL 5.6 replicates by file and position, as MHA's tests do by default.
+    /// One row everywhere. MySQL 5.6 replicates by file and position, as MHA's tests do by default. Hosts
+    /// are not reached over ssh, and nobody asks for it.
     pub(crate) async fn up(server: &str) -> Self {
-        Self::with(server, 4, &[]).await
+        Self::with(server, 4, &[], None).await
     }
 
-    /// With so many replicas, and lines for the option files of the servers.
-    pub(crate) async fn with(server: &str, replicas: u8, options: &[&str]) -> Self {
+    /// The same with so many replicas.
+    pub(crate) async fn of(server: &str, replicas: u8) -> Self {
+        Self::with(server, replicas, &[], None).await
+    }
+
+    /// The same with a way to the hosts; `None`, and said so, where there is no sshd.
+    pub(crate) async fn over_ssh(server: &str) -> Option<Self> {
+        Self::over_ssh_with(server, &["relay_log_purge = OFF"]).await
+    }
+
+    /// The same with lines for the option files of the servers.
+    pub(crate) async fn over_ssh_with(server: &str, options: &[&str]) -> Option<Self> {
+        let sshds = Sshds::on_loopback()?;
+        Some(Self::with(server, 4, options, Some(sshds)).await)
+    }
+
+    async fn with(server: &str, replicas: u8, options: &[&str], sshds: Option<Sshds>) -> Self {
         let by_place = server == "mysql-5.6";
         let mut builder = cluster(server).replicas(replicas);
         for option in options {
@@ -111,7 +127,6 @@ impl Site {
             Login { user: account.user.clone(), password: account.password.clone() }
         };
         let (admin, replica) = (login(AccountRole::Manager), login(AccountRole::Replication));
-        let sshds = Sshds::on_loopback();
         let site = Self { cluster, sshds, by_place, admin, replica };
         fs::create_dir(site.workdir()).unwrap();
         site.configure("app1.cnf", &site.names(), "");
@@ -131,11 +146,6 @@ impl Site {
 
     pub(crate) fn slaves(&self) -> Vec<&'static str> {
         self.names()[1..].to_vec()
-    }
-
-    /// Whether replication is by file and position.
-    pub(crate) fn is_by_place(&self) -> bool {
-        self.by_place
     }
 
     pub(crate) fn workdir(&self) -> PathBuf {
@@ -186,8 +196,10 @@ impl Site {
             workdir.display(),
             self.at("app1.log").display(),
         );
-        if let Some(sshds) = &self.sshds {
-            text.push_str(&format!("ssh_options=-F {}\n", sshds.config()));
+        match &self.sshds {
+            Some(sshds) => text.push_str(&format!("ssh_options=-F {}\n", sshds.config())),
+            // Nobody listens there.
+            None => text.push_str("ssh_port=1\n"),
         }
         for name in servers {
             let address = self.cluster.address(name);
@@ -212,8 +224,9 @@ impl Site {
     }
 
     /// The way in, for commands that take ssh's options themselves.
-    pub(crate) fn ssh_options(&self) -> Option<String> {
-        Some(format!("-F {}", self.sshds.as_ref()?.config()))
+    pub(crate) fn ssh_options(&self) -> String {
+        let config = self.sshds.as_ref().map(Sshds::config);
+        format!("-F {}", config.unwrap_or_default())
     }
 
     pub(crate) fn ssh_port(&self) -> u16 {
@@ -372,7 +385,8 @@ impl Site {
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            assert_eq!(found, Some(rows), "rows of {server}");
+            let log = || fs::read_to_string(self.at("app1.log")).unwrap_or_default();
+            assert_eq!(found, Some(rows), "rows of {server}\n{}", log());
         }
     }
 

@@ -76,7 +76,7 @@ pub(crate) async fn t_ignore_recovery1(server: &str) {
 
 async fn nobody_kept_relay_logs(server: &str, behind: &[&str]) {
     let options = ["relay_log_purge = ON", "max_relay_log_size = 8192"];
-    let site = Site::with(server, 4, &options).await;
+    let Some(site) = Site::over_ssh_with(server, &options).await else { return };
     site.configure_each("app1.cnf", &ALL, "", &IGNORED);
     site.settle().await;
     for slave in behind {
@@ -89,9 +89,7 @@ async fn nobody_kept_relay_logs(server: &str, behind: &[&str]) {
     site.manager("app1.cnf", &[]).await.succeeds();
     site.serves(S1, &[S2], 300).await;
     // The disk of the primary, or the winner's log, has what their siblings' relay logs have not.
-    if site.ssh_options().is_some() || !site.is_by_place() {
-        site.serves(S1, behind, 300).await;
-    }
+    site.serves(S1, behind, 300).await;
 }
 
 /// S3 lacks rows that no relay log has any more, and may be left behind.
@@ -125,7 +123,7 @@ pub(crate) async fn t_new_master_heavy_wait(server: &str) {
 
 /// With `latest_priority=0` a candidate that lags is preferred to those that have more.
 pub(crate) async fn t_latest_recovery1(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     site.configure_each("app1.cnf", &ALL, "latest_priority=0", &[(S1, "candidate_master=0")]);
     site.settle().await;
     site.stop_receiver(S1).await;
@@ -138,7 +136,7 @@ pub(crate) async fn t_latest_recovery1(server: &str) {
 
 /// S1 is behind a rotated binary log and S2 partly behind; nobody is a candidate.
 pub(crate) async fn t_latest_recovery2(server: &str) {
-    let site = Site::up(server).await;
+    let Some(site) = Site::over_ssh(server).await else { return };
     let each = [(S1, "no_master=1"), (S2, "candidate_master=1")];
     site.configure_each("app1.cnf", &ALL, "latest_priority=0", &each);
     site.settle().await;
