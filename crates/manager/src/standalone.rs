@@ -16,7 +16,7 @@ use primacy_api::{
 use primacy_config::{ClusterConfig, Config};
 use primacy_exec::{Request, start};
 use primacy_plan::SwitchoverRequest;
-use primacy_types::Address;
+use primacy_types::{Address, ServerFacts};
 use tokio::sync::{OnceCell, watch};
 
 use crate::ManagerError;
@@ -134,6 +134,30 @@ impl Standalone {
             return Err(ApiError::new(ErrorKind::Busy, text));
         }
         Ok(acting)
+    }
+
+    /// Puts on record what is known of a server that was never seen, by somebody else than itself. What it
+    /// has said itself is kept.
+    ///
+    /// # Errors
+    /// If the history cannot be read or written.
+    pub async fn introduce(
+        &self,
+        name: &str,
+        server: &Address,
+        facts: &ServerFacts,
+    ) -> Result<(), ManagerError> {
+        let (store, name, server) = (self.shared.store.clone(), name.to_owned(), server.clone());
+        let (facts, now) =
+            (serde_json::to_value(facts).unwrap_or_default(), self.shared.clock.wall());
+        let written = tokio::task::spawn_blocking(move || {
+            let known = store.servers(&name)?.iter().any(|known| known.address == server);
+            if known { Ok(()) } else { store.remember_server(&name, &server, &facts, now) }
+        });
+        match written.await {
+            Ok(result) => Ok(result?),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 
     /// The same as [`Service::check`] where these replicas count as read-only: whoever asks will make

@@ -26,6 +26,7 @@ pub mod locks;
 pub mod log;
 mod manage;
 mod monitor;
+mod never_seen;
 mod node;
 mod orders;
 mod page;

@@ -14,6 +14,7 @@ use primacy_types::{
 use crate::application::Application;
 use crate::binlog_filters::differences;
 use crate::log::Log;
+use crate::never_seen::introduce;
 use crate::roles::Roles;
 
 /// What MHA refuses to start with, though a failover can be done without.
@@ -93,6 +94,11 @@ pub async fn preflight(
                 fine = false;
             }
         }
+    }
+    if let Some(master) = roles.master.as_ref().filter(|_| !roles.master_is_alive())
+        && depth.health.is_none()
+    {
+        introduce(application, engine, &snapshot, master, log).await;
     }
     if depth.ssh {
         fine &= check.logins().await;

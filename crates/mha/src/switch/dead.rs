@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{DONE, PARTLY, SwitchError, Switching, look, named, roles, wait_for};
 use crate::flags::Flags;
 use crate::given::Given;
+use crate::never_seen::introduce;
 use crate::roles::Roles;
 
 /// How long it may take until the engine knows by itself that the primary is dead. After that the
@@ -55,6 +56,7 @@ pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchE
     }
     all_others_are_well(&switching, &roles, &old)?;
     engine.know_primary(&app.cluster, &old).await?;
+    introduce(app, &engine, &seen.snapshot, &old, log).await;
     let _locks = switching.lock(None, &roles.alive).await?;
     let question = format!("{} does not answer. Is it dead, and to be replaced?", app.shown(&old));
     if !switching.asking.agrees(&question)? {
