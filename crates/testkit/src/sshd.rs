@@ -15,6 +15,9 @@ use crate::{Net, must};
 const SSHD: &str = "/usr/sbin/sshd";
 const NEEDED: [&str; 3] = [SSHD, "/usr/bin/ssh", "/usr/bin/ssh-keygen"];
 
+// The shell of each login reads what it finds in the home directory, and that of this machine's user may
+// take long; that of the tests is the folder with the keys.
+
 /// How long an sshd may take until it listens.
 const LISTENS: Duration = Duration::from_secs(10);
 
@@ -47,10 +50,12 @@ impl Sshds {
             must(writeln!(known, "{} {}", host.address, public.trim()), "writing");
             let text = format!(
                 "ListenAddress {}:22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-                 StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n",
+                 StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n\
+                 SetEnv HOME={}\n",
                 host.address,
                 all.at("host_key"),
                 all.at("key.pub"),
+                all.folder.path().display(),
             );
             must(fs::write(all.at(&host.namespace), text), "writing sshd's configuration");
             let log = must(fs::File::create(all.at(&format!("{}.log", host.namespace))), "its log");
@@ -95,9 +100,10 @@ impl Sshds {
         let server = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              UsePAM no\nStrictModes no\nPasswordAuthentication no\n\
-             PermitRootLogin prohibit-password\nMaxStartups 100\n",
+             PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv HOME={}\n",
             all.at("host_key"),
             all.at("key.pub"),
+            all.folder.path().display(),
         );
         must(fs::write(all.at("sshd_config"), server), "writing sshd's configuration");
         let log = must(fs::File::create(all.at("log")), "its log");
