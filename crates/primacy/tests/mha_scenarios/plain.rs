@@ -12,11 +12,20 @@ pub(crate) async fn t_normal_crash(server: &str) {
         let host = format!("--master_host={}", address.host());
         let master_port = format!("--master_port={}", address.port());
         let options = format!("--options={options}");
-        let words = ["-s", "127.0.0.1", "--user=root", &port, &options, &host, &master_port];
+        let words = [
+            "-s",
+            "127.0.0.1",
+            "--timeout=60",
+            "--user=root",
+            &port,
+            &options,
+            &host,
+            &master_port,
+        ];
         site.run("masterha_secondary_check", &words).await.code
     };
     assert_eq!(check().await, Some(3));
-    let words = format!("\"$@\" {port} --options='{options}'");
+    let words = format!("\"$@\" {port} --timeout=60 --options='{options}'");
     let line = format!("exec {PROGRAM} mha masterha_secondary_check {words}");
     let script = site.script("secondary", &line);
     site.configure("app1.cnf", &ALL, &format!("secondary_check_script={script} -s 127.0.0.1"));
