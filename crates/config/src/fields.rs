@@ -346,6 +346,7 @@ pub(crate) fn read_policy(at: &Lookup<'_>, timing: Timing) -> Policy {
     };
     let retry_seconds = at.duration("connect_retry").0 / 1000;
     Policy {
+        leaves: primacy_types::Leaves::default(),
         order: Vec::new(),
         servers: std::collections::BTreeMap::new(),
         channel: at.text("channel").unwrap_or_default(),

@@ -124,7 +124,7 @@ impl Operation<'_> {
             "left": self.left,
             "coverage": self.plan.coverage.as_ref().map(|coverage| &coverage.sentence),
         });
-        if outcome == Outcome::Done {
+        if outcome == Outcome::Done && !self.leaves_everything() {
             notice.lost_transactions = self.lost();
         } else {
             // Who moves an address to the new primary must not move it to one that is none.
@@ -139,7 +139,7 @@ impl Operation<'_> {
     /// What people are told of a failover, by way of `report_script`.
     fn report(&self, outcome: Outcome, sentence: &str) -> Report {
         let plan = &self.plan;
-        let promoted = outcome == Outcome::Done;
+        let promoted = outcome == Outcome::Done && !self.leaves_everything();
         let verified = plan.steps.iter().find_map(|planned| match &planned.step {
             Step::Verify { replicas, .. } => Some(replicas.as_slice()),
             _ => None,
@@ -152,6 +152,9 @@ impl Operation<'_> {
         let ended = match (promoted, self.left.is_empty()) {
             (true, true) => "succeeded",
             (true, false) => "succeeded, with work left",
+            (false, _) if outcome == Outcome::Done => {
+                "was done without a promotion, as it was ordered"
+            }
             (false, _) => "did not succeed",
         };
         let to = if promoted { format!(" to {}", plan.winner) } else { String::new() };

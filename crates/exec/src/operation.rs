@@ -307,10 +307,21 @@ impl Operation<'_> {
         result
     }
 
+    /// It was ordered that nobody is promoted and nobody moves.
+    pub(crate) fn leaves_everything(&self) -> bool {
+        self.plan.kind == OperationKind::Failover && self.cluster.policy.leaves.everything()
+    }
+
     async fn done(mut self) -> Result<Report, OperationError> {
         let now = self.cluster.clock.now();
         let took = self.opened.unwrap_or(now).since(self.started);
+        let nobody_moved = self.leaves_everything();
         let sentence = match self.plan.kind {
+            OperationKind::Failover if nobody_moved => format!(
+                "{} was given what it lacked and is not promoted, as it was ordered; {} stays the \
+                 primary on record",
+                self.plan.winner, self.plan.old
+            ),
             OperationKind::Failover => format!(
                 "{} replaced {} as primary in epoch {} after {took}",
                 self.plan.winner, self.plan.old, self.plan.epoch
@@ -328,7 +339,7 @@ impl Operation<'_> {
         for left in &self.left {
             self.tell(Level::Warning, format!("left to be repaired: {left}"));
         }
-        if self.plan.kind == OperationKind::Failover {
+        if self.plan.kind == OperationKind::Failover && !nobody_moved {
             // Before the fence is let go: whoever comes back is known for what it is.
             crate::rejoin::mark_replaced(self.cluster, &self.plan.old).await?;
         }
@@ -340,7 +351,7 @@ impl Operation<'_> {
         Ok(Report {
             operation: self.journal.id.to_string(),
             kind: self.plan.kind,
-            primary: self.plan.winner.clone(),
+            primary: if nobody_moved { self.plan.old.clone() } else { self.plan.winner.clone() },
             epoch: self.plan.epoch,
             took,
             left: self.left,

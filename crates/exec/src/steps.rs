@@ -92,6 +92,9 @@ pub(crate) async fn perform(
             places::level(cluster, server, from, until, shared, limit).await
         }
         Step::Level { server, from, until } => {
+            if cluster.policy.leaves.replicas {
+                point::note_for_later(server, before, shared).await?;
+            }
             apply::level(cluster, server, from, until, limit).await
         }
         Step::AttachAckers { source, replicas, needed } => {
@@ -125,6 +128,7 @@ pub(crate) async fn perform(
             let course = Course::of(before, server, shared);
             point(cluster, server, source, limit, &course).await
         }
+        Step::GiveBack { servers } => point::give_back(cluster, servers, shared, limit).await,
         Step::Verify { primary, replicas } => {
             verify::verify(cluster, primary, replicas, limit, &plan.old).await
         }

@@ -125,6 +125,7 @@ async fn one(
         | Step::OpenWrites { .. }
         | Step::Route { .. }
         | Step::MoveEvents { .. }
+        | Step::GiveBack { .. }
         | Step::Verify { .. } => Ok(()),
     }
 }

@@ -11,11 +11,18 @@ use primacy_types::Address;
 
 use crate::setup::Watched;
 
-/// Looks at the cluster now and says what was found.
-pub(crate) async fn check(watched: &Arc<Watched>) -> CheckReport {
+/// Looks at the cluster now and says what was found. Replicas in `closed` count as read-only: who asks
+/// knows that they accept writes, and will be made so.
+pub(crate) async fn check(watched: &Arc<Watched>, closed: &[Address]) -> CheckReport {
     let cluster = &watched.cluster;
     let limit = cluster.policy.timing.statement_limit.as_duration();
-    let snapshot = cluster.eyes.look(limit).await;
+    let mut snapshot = cluster.eyes.look(limit).await;
+    for server in closed {
+        let seen = snapshot.servers.get_mut(server);
+        if let Some(facts) = seen.and_then(|server| server.facts.as_mut()) {
+            facts.read_only = true;
+        }
+    }
     let mut incomplete = Vec::new();
     for (server, gaps) in watched.observatory.gaps() {
         incomplete.extend(gaps.into_iter().map(|gap| Incomplete {

@@ -42,7 +42,8 @@ pub(crate) fn shared(config: &Config, config_file: &Path) -> Result<Shared, Mana
     let chronicle = Chronicle::start(store.clone(), clock);
     let credentials = config.manager.certificates.as_ref().map(credentials).transpose()?;
     let config_file = std::path::absolute(config_file).unwrap_or_else(|_| config_file.to_owned());
-    Ok(Shared { store, clock, chronicle, holder, config_file: config_file.into(), credentials })
+    let config_file = config_file.into();
+    Ok(Shared { store, clock, chronicle, holder, config_file, credentials, admission: None })
 }
 
 /// What agents are shown.
@@ -77,7 +78,7 @@ pub async fn serve(config_file: &Path) -> Result<(), ManagerError> {
     if Client::connect(&socket).await.is_ok() {
         return Err(ManagerError::Running { socket });
     }
-    let mut engine = Engine::prepare(&config, config_file).await?;
+    let mut engine = Engine::prepare(&config, config_file, None).await?;
     let health = HealthAddress::start(config.manager.health.as_ref(), engine.clusters()).await?;
     engine.begin(&config).await?;
     health.set_loaded();

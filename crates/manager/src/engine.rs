@@ -13,12 +13,12 @@ use primacy_store::StoreError;
 use primacy_types::{Address, Contact, Epoch};
 use tokio::sync::{broadcast, watch};
 
-use crate::ManagerError;
 use crate::daemon::shared;
 use crate::rebuild::Rebuilds;
 use crate::reload::Fleet;
 use crate::service::{Clusters, ManagerService};
 use crate::setup::Shared;
+use crate::{Admission, ManagerError};
 
 /// A running manager.
 pub struct Engine {
@@ -30,12 +30,16 @@ pub struct Engine {
 
 impl Engine {
     /// Opens the history; nothing is watched before [`Engine::begin`]. `file` is where the
-    /// configuration was read, as scripts are told.
+    /// configuration was read, as scripts are told; `admission` is asked before each failover.
     ///
     /// # Errors
     /// If the state folder, the history or a certificate cannot be used.
-    pub async fn prepare(config: &Config, file: &Path) -> Result<Self, ManagerError> {
-        let shared = shared(config, file)?;
+    pub async fn prepare(
+        config: &Config,
+        file: &Path,
+        admission: Option<Arc<dyn Admission>>,
+    ) -> Result<Self, ManagerError> {
+        let shared = Shared { admission, ..shared(config, file)? };
         let clusters = Arc::new(Clusters::default());
         let rebuilds = Arc::new(Rebuilds::default());
         let brakes = config.manager.max_failovers_at_once;

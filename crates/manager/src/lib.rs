@@ -6,6 +6,7 @@
 //! find no manager running.
 
 mod address_script;
+mod admission;
 mod check;
 mod chores;
 mod cluster;
@@ -19,6 +20,7 @@ mod hosts;
 mod leases;
 mod load;
 mod memory;
+mod names;
 mod newcomer;
 mod observatory;
 mod probe_task;
@@ -37,6 +39,7 @@ mod standalone;
 mod supervisor;
 mod write_probe;
 
+pub use admission::Admission;
 pub use daemon::serve;
 pub use engine::Engine;
 pub use error::ManagerError;

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::memory::Memory;
+use crate::names::{Names, same_server};
 use crate::probe_task::ProbeTask;
 
 /// Somebody waits for a fresh look at a server.
@@ -53,6 +54,7 @@ struct State {
     record: Record,
     unacknowledged: Unacknowledged,
     gaps: BTreeMap<Address, Vec<Gap>>,
+    names: Names,
 }
 
 /// Watches one cluster.
@@ -98,6 +100,7 @@ impl Observatory {
             record: Record::default(),
             unacknowledged: Unacknowledged::default(),
             gaps: BTreeMap::new(),
+            names: Names::default(),
         };
         let observatory = Arc::new(Self {
             cluster: cluster.to_owned(),
@@ -193,6 +196,18 @@ impl Observatory {
         });
     }
 
+    /// Finds out who the sources are that a server names otherwise than the configuration.
+    pub(crate) async fn learn_names(&self, facts: &ServerFacts) {
+        let servers: Vec<Address> = self.looks.keys().cloned().collect();
+        for source in facts.channels.iter().map(|channel| &channel.source) {
+            if servers.contains(source) || !self.state().names.wants(source) {
+                continue;
+            }
+            let found = same_server(source, &servers).await;
+            self.state().names.learn(source.clone(), found);
+        }
+    }
+
     /// What could not be seen of a server at its last complete look.
     pub(crate) fn set_gaps(&self, server: &Address, gaps: Vec<Gap>) {
         self.state().gaps.insert(server.clone(), gaps);
@@ -284,6 +299,7 @@ impl Observatory {
             let never = ServerPolicy { promotion: Promotion::Never, ..policy };
             snapshot.policy.servers.insert(server.clone(), never);
         }
+        state.names.apply(&mut snapshot);
         without_kept_settings(&mut snapshot);
         state.unacknowledged.settle(&mut snapshot);
         snapshot

@@ -156,6 +156,7 @@ impl ProbeTask {
                 self.facts = Some(facts.clone());
                 let channel = observatory.policy().channel.clone();
                 let now = observatory.now();
+                observatory.learn_names(&facts).await;
                 observatory.update(&self.server, |m| m.answered(facts, &channel, asked, now));
                 None
             }

@@ -260,7 +260,7 @@ impl Service for ManagerService {
     }
 
     async fn check(&self, name: &str) -> Result<CheckReport, ApiError> {
-        Ok(crate::check::check(&self.clusters.get(name)?.watched).await)
+        Ok(crate::check::check(&self.clusters.get(name)?.watched, &[]).await)
     }
 
     async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {

@@ -17,12 +17,12 @@ use primacy_types::{Address, Epoch, HostAccessKind, Millis, Moment};
 use primacy_wire::{ConnectOptions, TlsMode};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::ManagerError;
 use crate::hooks;
 use crate::leases::AgentLeases;
 use crate::load::secret;
 use crate::observatory::{Observatory, Record};
 use crate::rebuild::unjoined;
+use crate::{Admission, ManagerError};
 
 /// Whether the cluster's lock is wanted: a command that only looks does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) struct Watched {
     /// The agents of the servers that have one, and what is shown to them.
     pub(crate) agents: BTreeMap<Address, Arc<AgentClient>>,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Who is asked before a failover, if somebody is.
+    pub(crate) admission: Option<Arc<dyn Admission>>,
     /// Virtual addresses follow the primary.
     pub(crate) wants_addresses: bool,
     host_tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -66,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) config_file: Arc<Path>,
     /// What agents are shown; `None` if none are asked.
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Who is asked before a failover, if somebody is.
+    pub(crate) admission: Option<Arc<dyn Admission>>,
 }
 
 /// The passwords of a cluster's accounts, and its webhooks with the secrets that they sign with:
@@ -211,6 +215,7 @@ pub(crate) fn watch(
         hook_programs,
         credentials: shared.credentials.clone().filter(|_| !agents.is_empty()),
         agents,
+        admission: shared.admission.clone(),
         wants_addresses: !config.vips.is_empty(),
         host_tasks,
     })

@@ -16,7 +16,7 @@ use primacy_api::{
 use primacy_config::{ClusterConfig, Config};
 use primacy_exec::{Entry, Request, start};
 use primacy_plan::SwitchoverRequest;
-use primacy_types::Address;
+use primacy_types::{Address, ServerFacts};
 use tokio::sync::{OnceCell, broadcast, watch};
 
 use crate::ManagerError;
@@ -141,6 +141,60 @@ impl Standalone {
         Ok(acting)
     }
 
+    /// Puts on record what is known of a server that was never seen, by somebody else than itself. What it
+    /// has said itself is kept.
+    ///
+    /// # Errors
+    /// If the history cannot be read or written.
+    pub async fn introduce(
+        &self,
+        name: &str,
+        server: &Address,
+        facts: &ServerFacts,
+    ) -> Result<(), ManagerError> {
+        let (store, name, server) = (self.shared.store.clone(), name.to_owned(), server.clone());
+        let (facts, now) =
+            (serde_json::to_value(facts).unwrap_or_default(), self.shared.clock.wall());
+        let written = tokio::task::spawn_blocking(move || {
+            let known = store.servers(&name)?.iter().any(|known| known.address == server);
+            if known { Ok(()) } else { store.remember_server(&name, &server, &facts, now) }
+        });
+        match written.await {
+            Ok(result) => Ok(result?),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    /// The same as [`Service::check`] where these replicas count as read-only: whoever asks will make
+    /// them so.
+    ///
+    /// # Errors
+    /// If the cluster is unknown.
+    pub async fn check_if_closed(
+        &self,
+        name: &str,
+        replicas: &[Address],
+    ) -> Result<CheckReport, ApiError> {
+        Ok(crate::check::check(self.get(name).await?, replicas).await)
+    }
+
+    /// Makes replicas read-only before one of them, or another one, becomes the primary: as a manager
+    /// does on sight.
+    ///
+    /// # Errors
+    /// If the lock is not granted, or one of them cannot be closed.
+    pub async fn close_replicas(&self, name: &str, servers: &[Address]) -> Result<(), ApiError> {
+        let acting = Box::pin(self.locked(name)).await?;
+        for server in servers {
+            let closed = primacy_exec::close(&acting.cluster, server).await;
+            closed.map_err(|error| ApiError::new(ErrorKind::Failed, error.to_string()))?;
+        }
+        acting.cluster.chronicle.flush().await;
+        // What this looks at from now on has seen it.
+        self.get(name).await?.cluster.eyes.look(FIRST_LOOK).await;
+        Ok(())
+    }
+
     /// Takes the lock and runs the operation to its end.
     async fn order(&self, name: &str, request: Request) -> Result<Answer, ApiError> {
         let acting = self.locked(name).await?;
@@ -200,10 +254,16 @@ fn hosts_are_asked(snapshot: &primacy_types::ClusterSnapshot) -> bool {
 /// Whether more looks can still change the diagnosis.
 fn still_open(snapshot: &primacy_types::ClusterSnapshot) -> bool {
     use primacy_plan::Diagnosis;
-    matches!(
-        primacy_plan::diagnose(snapshot),
-        Diagnosis::Starting { .. } | Diagnosis::PrimarySuspected { .. }
-    )
+    let refuses = |server| {
+        let failure = snapshot.server(server).and_then(|seen| seen.contact.failure());
+        failure == Some(&primacy_types::ContactFailure::Refused)
+    };
+    match primacy_plan::diagnose(snapshot) {
+        Diagnosis::PrimarySuspected { .. } => true,
+        // Where nothing listens nothing more is seen.
+        Diagnosis::Starting { waiting_for } => !waiting_for.iter().all(refuses),
+        _ => false,
+    }
 }
 
 #[async_trait]
@@ -229,7 +289,7 @@ impl Service for Standalone {
     }
 
     async fn check(&self, name: &str) -> Result<CheckReport, ApiError> {
-        Ok(crate::check::check(self.get(name).await?).await)
+        Ok(crate::check::check(self.get(name).await?, &[]).await)
     }
 
     async fn switchover(&self, name: &str, order: SwitchoverOrder) -> Result<Answer, ApiError> {

@@ -88,6 +88,8 @@ pub(crate) struct Supervisor {
     /// it is given back from this moment on.
     return_address_at: Option<Instant>,
     repairs: Repairs,
+    /// A failover was done that leaves the rest to a person: nothing more is done by itself.
+    rests: bool,
 }
 
 impl Supervisor {
@@ -116,6 +118,7 @@ impl Supervisor {
             not_before: None,
             look_for_unfinished_at: Instant::now(),
             return_address_at: Some(Instant::now()),
+            rests: false,
         };
         (handle, tokio::spawn(supervisor.run()))
     }
@@ -144,6 +147,9 @@ impl Supervisor {
 
     /// One turn; true if all is well.
     async fn turn(&mut self) -> bool {
+        if self.rests {
+            return true;
+        }
         if self.look_for_unfinished_at <= Instant::now() {
             if let Some(record) = self.unfinished().await {
                 self.watched.observatory.set_quiet(false);
@@ -261,6 +267,18 @@ impl Supervisor {
             self.not_before = Some(Instant::now() + AGAIN);
             return;
         };
+        let watched = Arc::clone(&self.watched);
+        let _admitted = match &watched.admission {
+            Some(admission) => match admission.may_fail_over(&live_replicas(snapshot)).await {
+                Ok(kept) => Some(kept),
+                Err(why) => {
+                    self.say(Level::Alarm, format!("the failover is not begun: {why}"));
+                    self.not_before = Some(Instant::now() + AGAIN);
+                    return;
+                }
+            },
+            None => None,
+        };
         let request = Request::Failover(FailoverRequest::default());
         self.act(snapshot, request, Some(Box::new(permit))).await;
     }
@@ -328,6 +346,8 @@ impl Supervisor {
             self.return_address_at = Some(Instant::now());
             return;
         }
+        self.rests |=
+            result.ok() == Some("failover") && self.watched.cluster.policy.leaves.anything();
         self.said = Some(String::new());
         if automatic && result.ok() == Some("failover") {
             let cluster = &self.watched.cluster;
@@ -400,6 +420,12 @@ impl Supervisor {
     }
 }
 
+/// Everybody that answers but the primary.
+fn live_replicas(snapshot: &ClusterSnapshot) -> Vec<Address> {
+    let live = snapshot.all_live().map(|(server, _)| server);
+    live.filter(|server| snapshot.primary.as_ref() != Some(server)).cloned().collect()
+}
+
 /// A person moved the role: the primary on record is dead or read-only, and the only server that
 /// accepts writes is one that it replicates from, or one that replicates from nobody and has all
 /// that any live server has.
@@ -417,7 +443,9 @@ fn moved_by_a_person(snapshot: &ClusterSnapshot, diagnosis: &Diagnosis) -> Optio
     let promoted = facts.gtid_mode == GtidMode::On
         && facts.channel(&snapshot.policy.channel).is_none()
         && snapshot.all_live().all(|(_, other)| facts.executed.covers(&other.executed));
-    (promoted || descends_from(snapshot, recorded, one)).then(|| one.clone())
+    // Of two that replicate from each other the dead one says nothing of the living one's role.
+    let pair = snapshot.live(recorded).is_none() && descends_from(snapshot, one, recorded);
+    (promoted || (descends_from(snapshot, recorded, one) && !pair)).then(|| one.clone())
 }
 
 #[cfg(test)]
@@ -448,6 +476,19 @@ mod tests {
     fn a_replica_that_was_only_made_writable_is_not_the_new_primary() {
         let mut world = cluster(["a", "b", "c"]).primary_killed();
         world.facts("b").read_only = false;
+        assert_eq!(moved(&world), None);
+    }
+
+    #[test]
+    fn of_two_that_replicate_from_each_other_the_living_one_is_not_promoted_by_the_others_death() {
+        let mut world = cluster(["a", "b"]);
+        world.facts("b").read_only = false;
+        let mut back = world.channel("b").clone();
+        back.source = addr("b");
+        world.facts("a").channels.push(back);
+        world.facts("a").read_only = true;
+        assert_eq!(moved(&world), Some(addr("b")), "while both live");
+        let world = world.primary_killed();
         assert_eq!(moved(&world), None);
     }
 

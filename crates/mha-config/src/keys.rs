@@ -283,7 +283,10 @@ pub const KEYS: &[Key] = &[
         Text,
         Some("/var/lib/mysql,/var/log/mysql"),
         "where a host's binary logs are",
-        Obeyed("every server says itself where its binary logs are (`log_bin_basename`)"),
+        Obeyed(
+            "every server says itself where its binary logs are (`log_bin_basename`); of a dead one that was \
+             never seen this says it",
+        ),
     ),
     key(
         "log_level",

@@ -2,16 +2,18 @@
 //! a native one, where its state and its log are, and the one engine in this process on it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use primacy_config::{ClusterConfig, Config, ConfigErrors};
 use primacy_dcs::Holder;
 use primacy_manager::{Engine, ManagerError, Standalone, secret, tls_mode};
 use primacy_mha_config::{Block, MhaConfig, cluster_name, to_native};
-use primacy_types::Address;
+use primacy_types::{Address, Leaves};
 use primacy_wire::ConnectOptions;
 use secrecy::SecretString;
 
 use crate::given::Given;
+use crate::locks::FailoverLocks;
 use crate::places::{self, Places, absolute, asked_workdir};
 
 /// Why an application cannot be worked with.
@@ -103,6 +105,13 @@ impl Application {
         })
     }
 
+    /// Its next failover leaves this for a person to do.
+    pub(crate) fn leave(&mut self, leaves: Leaves) {
+        for cluster in self.config.clusters.values_mut() {
+            cluster.policy.leaves = leaves;
+        }
+    }
+
     /// Its cluster in the native configuration.
     pub fn native(&self) -> Option<&ClusterConfig> {
         self.config.clusters.values().next()
@@ -140,13 +149,14 @@ impl Application {
         blocks.flat_map(|block| names.into_iter().filter_map(|n| block.secret(n))).collect()
     }
 
-    /// Starts the engine on it: it watches, and acts by itself. A primary that is already known by
-    /// MHA's rules is put on record before.
+    /// Starts the engine on it: it watches, and acts by itself; before a failover it takes the locks
+    /// that MHA takes. A primary that is already known by MHA's rules is put on record before.
     ///
     /// # Errors
     /// If it cannot start, or another manager holds the cluster's lock.
     pub async fn start(&self, primary: Option<&Address>) -> Result<Engine, ManagerError> {
-        let mut engine = Engine::prepare(&self.config, &self.conf).await?;
+        let locks = FailoverLocks::of(self)?;
+        let mut engine = Engine::prepare(&self.config, &self.conf, Some(Arc::new(locks))).await?;
         if let Some(primary) = primary {
             engine.know_primary(&self.cluster, primary).await?;
         }

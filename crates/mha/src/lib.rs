@@ -14,6 +14,7 @@
 pub mod application;
 mod asking;
 mod beside;
+mod binlog_filters;
 mod command;
 mod commands;
 mod early;
@@ -27,6 +28,7 @@ pub mod locks;
 pub mod log;
 mod manage;
 mod monitor;
+mod never_seen;
 mod node;
 mod orders;
 mod page;

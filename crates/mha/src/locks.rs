@@ -2,11 +2,15 @@
 //! servers takes them, and so does its switch: so that it and this one exclude each other, in both
 //! directions, for the time of a migration.
 
+use std::any::Any;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use primacy_dcs::{ClusterLock, LockError, ServerLock};
-use primacy_manager::ManagerError;
+use async_trait::async_trait;
+use primacy_dcs::{ClusterLock, Holder, ServerLock};
+use primacy_manager::{Admission, ManagerError};
 use primacy_types::Address;
+use primacy_wire::ConnectOptions;
 use tokio::time::Instant;
 
 use crate::application::Application;
@@ -16,6 +20,12 @@ const MONITOR: &str = "MHA_Master_High_Availability_Monitor";
 
 /// On each replica, for the time of a failover or a switch.
 const FAILOVER: &str = "MHA_Master_High_Availability_Failover";
+
+/// How long one is waited for: also until a server notices that the holder was killed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long the locks of a failover may take that is due now.
+const AT_A_FAILOVER: Duration = Duration::from_secs(1);
 
 /// How often one that is lost, or held by somebody else, is asked for again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -51,17 +61,9 @@ impl Application {
     }
 }
 
-/// Waits for one of MHA's locks and says who has it, if somebody else has. A server that does not
-/// answer can grant it to nobody.
-pub async fn held_by_other(lock: &ClusterLock, limit: Duration) -> Option<String> {
-    match lock.acquire(limit).await {
-        Err(LockError::HeldByOther { server, who, .. }) => Some(format!("{who}, on {server}")),
-        _ => None,
-    }
-}
-
 /// Waits until every one of these servers has granted one of MHA's locks. A majority is not enough: a
-/// manager of MHA takes it on each server for itself.
+/// manager of MHA takes it on each server for itself. This is the one rule of all commands: they ask the
+/// servers that answer, and each of those has to grant it.
 ///
 /// # Errors
 /// Which server has not, and who holds it there.
@@ -81,5 +83,39 @@ pub async fn taken_everywhere(lock: &ClusterLock, limit: Duration) -> Result<(),
             Some(why) if Instant::now() >= deadline => return Err(why),
             Some(_) => tokio::time::sleep(PAUSE).await,
         }
+    }
+}
+
+/// Takes the locks of a failover before the engine begins one, and keeps them until it has ended.
+pub(crate) struct FailoverLocks {
+    cluster: String,
+    holder: Holder,
+    servers: BTreeMap<Address, ConnectOptions>,
+}
+
+impl FailoverLocks {
+    pub(crate) fn of(application: &Application) -> Result<Self, ManagerError> {
+        let mut servers = BTreeMap::new();
+        for server in application.servers() {
+            servers.extend(application.connect(&server)?.map(|options| (server, options)));
+        }
+        let (cluster, holder) = (application.cluster.clone(), application.holder());
+        Ok(Self { cluster, holder, servers })
+    }
+}
+
+#[async_trait]
+impl Admission for FailoverLocks {
+    async fn may_fail_over(
+        &self,
+        replicas: &[Address],
+    ) -> Result<Box<dyn Any + Send + Sync>, String> {
+        let options = replicas.iter().filter_map(|server| self.servers.get(server).cloned());
+        let lock =
+            ClusterLock::named(FAILOVER, &self.cluster, &self.holder, options.collect(), RETRY);
+        taken_everywhere(&lock, AT_A_FAILOVER).await.map_err(|who| {
+            format!("another failover or switch of these servers is under way ({who})")
+        })?;
+        Ok(Box::new(lock))
     }
 }

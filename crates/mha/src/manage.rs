@@ -13,16 +13,13 @@ use tokio::time::{sleep, timeout};
 use crate::application::Application;
 use crate::early::Signals;
 use crate::flags::Flags;
-use crate::locks::held_by_other;
+use crate::locks::{PATIENCE, taken_everywhere};
 use crate::log::Log;
 use crate::orders::Orders;
 use crate::preflight::{Depth, Found, preflight};
 use crate::process;
 use crate::status::{CONFIG_ERROR, FAILOVER_ERROR, INITIALIZING, Status, StatusFile};
 use watch::{End, Watch};
-
-/// How long another manager's lock is waited for: it may be the ghost of one that was just killed.
-const LOCK: Duration = Duration::from_secs(3);
 
 /// How long the first look at all servers may take.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
@@ -121,7 +118,10 @@ async fn work(desk: &Desk<'_>, slot: &mut Option<Engine>) -> End {
             return cannot_watch(desk).await;
         }
     };
-    if let Some(who) = held_by_other(&lock, LOCK).await {
+    // A dead one has nothing to grant; what begins here holds the lock as soon as it is back.
+    if found.roles.master_is_alive()
+        && let Err(who) = taken_everywhere(&lock, PATIENCE).await
+    {
         log.error(format!("another manager watches this master: {who}"));
         return cannot_watch(desk).await;
     }

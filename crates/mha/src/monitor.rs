@@ -14,7 +14,7 @@ use crate::beside::manager_of;
 use crate::command::Streams;
 use crate::early::Early;
 use crate::given::Given;
-use crate::locks::taken_everywhere;
+use crate::locks::{PATIENCE, taken_everywhere};
 use crate::log::{Level, Log};
 use crate::preflight::{Depth, preflight};
 use crate::runtime::block_on;
@@ -30,9 +30,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often the status file is touched while all is well.
 const TOUCH: Duration = Duration::from_secs(1);
-
-/// How long MHA's lock on the primary is waited for.
-const LOCK: Duration = Duration::from_secs(6);
 
 /// Runs the command.
 pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
@@ -200,7 +197,7 @@ impl Watch<'_, '_> {
                 return None;
             }
         };
-        if let Err(who) = taken_everywhere(&lock, LOCK).await {
+        if let Err(who) = taken_everywhere(&lock, PATIENCE).await {
             self.log.error(format!("another manager watches {name} ({who})"));
             return None;
         }

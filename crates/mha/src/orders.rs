@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use primacy_types::{Address, Millis, Promotion, ServerPolicy};
+use primacy_types::{Address, Leaves, Millis, Promotion, ServerPolicy};
 
 use crate::application::Application;
 use crate::given::Given;
 use crate::places::option;
 
 /// Options that MHA has and that mean nothing here, and why.
-const WITHOUT_EFFECT: [(&str, &str); 6] = [
+const WITHOUT_EFFECT: [(&str, &str); 4] = [
     ("skip_save_master_binlog", "what can be had from the dead master's disk is always rescued"),
-    ("skip_change_master", "replicas are always given the new master"),
-    ("skip_disable_read_only", "a new master is always opened: applications write to it"),
     ("wait_until_gtid_in_sync", "replicas catch up by themselves, and nobody waits for it"),
     ("ignore_binlog_server_error", "binlog servers are no condition of a failover"),
     ("ssh_reachable", "whether ssh works is found out"),
@@ -41,6 +39,8 @@ pub(crate) struct Orders {
     pub(crate) keep_running: bool,
     /// Nobody else may become the primary.
     pub(crate) new_master: Option<Address>,
+    /// What the failover leaves for a person to do.
+    pub(crate) leaves: Leaves,
     /// What has to be said of options.
     pub(crate) notices: Vec<String>,
 }
@@ -78,6 +78,7 @@ impl Orders {
             remove_conf: given.is_on("remove_dead_master_conf"),
             keep_running: given.is_on("keep_running"),
             new_master,
+            leaves: leaves(given),
             notices,
         }
     }
@@ -90,6 +91,7 @@ impl Orders {
             false => 0,
         };
         let servers = application.servers();
+        application.leave(self.leaves);
         for cluster in application.config.clusters.values_mut() {
             cluster.policy.timing.failover_block = Millis(block);
             let Some(new_master) = &self.new_master else { continue };
@@ -99,5 +101,13 @@ impl Orders {
                 cluster.policy.servers.insert(server.clone(), never);
             }
         }
+    }
+}
+
+/// What a failover is to leave for a person to do: `--skip_change_master`, `--skip_disable_read_only`.
+pub(crate) fn leaves(given: &Given) -> Leaves {
+    Leaves {
+        replicas: given.is_on("skip_change_master"),
+        closed: given.is_on("skip_disable_read_only"),
     }
 }

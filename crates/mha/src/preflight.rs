@@ -12,7 +12,9 @@ use primacy_types::{
 };
 
 use crate::application::Application;
+use crate::binlog_filters::differences;
 use crate::log::Log;
+use crate::never_seen::introduce;
 use crate::roles::Roles;
 
 /// What MHA refuses to start with, though a failover can be done without.
@@ -75,7 +77,7 @@ pub async fn preflight(
     let check = Check { application, snapshot: &snapshot, roles: &roles, log, depth };
     check.lists();
     check.slaves();
-    let mut fine = check.filters();
+    let mut fine = check.filters().await;
     fine &= check.candidates();
     check.account();
     if let Some(master) = roles.master.as_ref().filter(|_| roles.master_is_alive()) {
@@ -83,13 +85,20 @@ pub async fn preflight(
             log.error(error.to_string());
             return None;
         }
-        match engine.check(&application.cluster).await {
+        // A manager makes them read-only on sight, and a switch does too.
+        let open = check.open_replicas();
+        match engine.check_if_closed(&application.cluster, &open).await {
             Ok(report) => fine &= check.engine(&report),
             Err(error) => {
                 log.error(error.to_string());
                 fine = false;
             }
         }
+    }
+    if let Some(master) = roles.master.as_ref().filter(|_| !roles.master_is_alive())
+        && depth.health.is_none()
+    {
+        introduce(application, engine, &snapshot, master, log).await;
     }
     if depth.ssh {
         fine &= check.logins().await;
@@ -162,7 +171,9 @@ impl Check<'_> {
             let Some(facts) = self.facts(server) else { continue };
             let name = self.application.shown(server);
             if facts.writable() {
-                self.log.info(format!(" read_only=1 is not set on slave {name}."));
+                self.log.warning(format!(
+                    " read_only=1 is not set on slave {name}: a manager makes it read-only."
+                ));
             }
             if !facts.log_bin {
                 self.log.warning(format!(
@@ -172,7 +183,14 @@ impl Check<'_> {
         }
     }
 
-    fn filters(&self) -> bool {
+    /// Replicas that accept writes.
+    fn open_replicas(&self) -> Vec<Address> {
+        let replicas = self.roles.slaves.iter().chain(&self.roles.unmanaged);
+        let open = |server: &&Address| self.facts(server).is_some_and(ServerFacts::writable);
+        replicas.filter(open).cloned().collect()
+    }
+
+    async fn filters(&self) -> bool {
         if !self.snapshot.policy.check_filters {
             return true;
         }
@@ -186,6 +204,21 @@ impl Check<'_> {
                 let name = self.application.shown(server);
                 self.log.error(format!("  {name}: {}", filters.join(", ")));
             }
+            return false;
+        }
+        let roles = self.roles;
+        let logging: Vec<Address> = roles
+            .master
+            .iter()
+            .chain(&roles.slaves)
+            .filter(|s| roles.alive.contains(s))
+            .cloned()
+            .collect();
+        let differences = differences(self.application, self.snapshot, &logging).await;
+        for difference in &differences {
+            self.log.error(difference);
+        }
+        if !differences.is_empty() {
             return false;
         }
         self.log.info(" Replication filtering check ok.");

@@ -70,7 +70,7 @@ impl Roles {
             let names: Vec<String> = alone.iter().map(ToString::to_string).collect();
             return Err(format!("several servers replicate from nobody: {}", names.join(", ")));
         }
-        let master = master(snapshot, &sources, multi_tier)?;
+        let master = master(snapshot, &sources)?;
         if let Some(stray) = alone.first().filter(|server| ***server != master) {
             return Err(format!("{stray} replicates from nobody and is not the master {master}"));
         }
@@ -113,23 +113,14 @@ fn source(
     known.filter(|source| order.contains(source))
 }
 
-/// The one server that others read from; of several the only one that is dead or accepts writes.
+/// The one server that others read from; of several the only one that is dead or accepts writes: one in
+/// the middle has to be alive and read-only.
 fn master(
     snapshot: &ClusterSnapshot,
     sources: &BTreeMap<&Address, Address>,
-    multi_tier: bool,
 ) -> Result<Address, String> {
     let read_from: BTreeSet<&Address> = sources.values().collect();
-    // A replica that others read from is an intermediate one, unless it and its source read from
-    // each other.
-    let mutual = |server: &Address| {
-        let source = sources.get(server);
-        source.is_none_or(|source| sources.get(source) == Some(server))
-    };
-    let tops: Vec<&Address> = match multi_tier {
-        true => read_from.iter().copied().filter(|server| mutual(server)).collect(),
-        false => read_from.iter().copied().collect(),
-    };
+    let tops: Vec<&Address> = read_from.into_iter().collect();
     let open = |server: &&Address| snapshot.live(server).is_none_or(|facts| facts.writable());
     let real: Vec<&Address> = match tops.as_slice() {
         [one] => vec![one],

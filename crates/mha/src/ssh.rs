@@ -1,5 +1,6 @@
 //! Logging in to hosts over ssh: from here to each server's, and from there to each other's.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -124,6 +125,20 @@ impl Application {
             }
         };
         run(&words, limit(seconds)).await
+    }
+
+    /// Whether a file is on the host of a server, as far as ssh reaches it.
+    pub(crate) async fn has_file(&self, server: &Address, path: &Path) -> bool {
+        let seconds = self.block(server).and_then(|block| block.number("ssh_connection_timeout"));
+        let seconds = seconds.unwrap_or(5).max(1);
+        let Some(way) = self.way(server) else { return false };
+        let command = format!("test -f {}", quoted(&path.display().to_string()));
+        let words = way.words(seconds, &command);
+        let asked = run(&words, limit(seconds)).await;
+        match asked {
+            Err(Failed::TooLate) => run(&words, limit(seconds)).await.is_ok(),
+            asked => asked.is_ok(),
+        }
     }
 }
 

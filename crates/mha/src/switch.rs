@@ -4,11 +4,11 @@
 mod alive;
 mod dead;
 mod named;
+mod open;
 mod ready;
 mod waiting;
 
 use std::io;
-use std::time::Duration;
 
 use primacy_api::{Answer, ApiError, Service};
 use primacy_dcs::ClusterLock;
@@ -22,8 +22,9 @@ use crate::beside::manager_of;
 use crate::command::Streams;
 use crate::early::Early;
 use crate::given::Given;
-use crate::locks::taken_everywhere;
+use crate::locks::{PATIENCE, taken_everywhere};
 use crate::log::{Level, Log};
+use crate::orders::leaves;
 use crate::roles::Roles;
 use crate::runtime::block_on;
 use crate::status::StatusError;
@@ -34,9 +35,6 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// The role was moved, and somebody does not follow.
 const PARTLY: u8 = 10;
-
-/// How long a lock of MHA's is waited for: also until a server notices that the holder was killed.
-const LOCK: Duration = Duration::from_secs(6);
 
 /// Why the role was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +91,9 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
             return FAILED;
         }
     };
+    if state == "dead" {
+        app.leave(leaves(given));
+    }
     let interactive = given.is_on("interactive");
     let log = match open_log(&app, state == "dead" && !interactive) {
         Ok(log) => log,
@@ -166,7 +167,7 @@ impl Switching<'_, '_> {
         let mut locks = Vec::new();
         if let Some(primary) = primary {
             let lock = self.app.lock_monitor(primary)?;
-            if let Err(who) = taken_everywhere(&lock, LOCK).await {
+            if let Err(who) = taken_everywhere(&lock, PATIENCE).await {
                 return Err(SwitchError::refused(format!(
                     "a manager watches this primary ({who}): stop it first (masterha_stop)"
                 )));
@@ -174,7 +175,7 @@ impl Switching<'_, '_> {
             locks.push(lock);
         }
         let lock = self.app.lock_failover(replicas)?;
-        if let Err(who) = taken_everywhere(&lock, LOCK).await {
+        if let Err(who) = taken_everywhere(&lock, PATIENCE).await {
             return Err(SwitchError::refused(format!(
                 "another failover or switch of these servers is under way ({who}): wait for its end"
             )));

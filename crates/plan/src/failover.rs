@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use primacy_types::{
-    Address, BinlogsOnDisk, ClusterSnapshot, ContactFailure, FenceRung, ProcessState,
+    Address, BinlogsOnDisk, ClusterSnapshot, ContactFailure, FenceRung, Leaves, ProcessState,
     RefuseOrProceed,
 };
 use serde::{Deserialize, Serialize};
@@ -380,7 +380,24 @@ fn after_measure(
     steps.extend(rescue.saves);
     steps.extend(rescue.winner);
     let mut late = rescue.siblings;
-    if replicates_by_place(snapshot) {
+    let leaves = policy.leaves;
+    if leaves.replicas && policy.semi_sync.is_some() {
+        return Err(Reason::new(
+            "replicas are to be left with the dead primary, so nobody would acknowledge what the new \
+             one commits",
+            "let them be moved, or end semi-sync (policy.semi_sync)",
+        ));
+    }
+    if leaves.anything() {
+        notes.push(left_to_a_person(winner, leaves));
+    }
+    if leaves.everything() {
+        steps.append(&mut late);
+        let servers = std::iter::once(winner).chain(&siblings).cloned().collect();
+        steps.push(step(Step::GiveBack { servers }, timing.statement_limit));
+        return Ok(());
+    }
+    if replicates_by_place(snapshot) && !leaves.replicas {
         if policy.semi_sync.is_some() {
             // They may be needed as ackers before the winner is opened.
             steps.append(&mut late);
@@ -407,10 +424,33 @@ fn after_measure(
         // It may open the winner itself.
         steps.push(step(Step::GiveAddress { server: winner.clone() }, policy.scripts.timeout));
     }
-    steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, timing.statement_limit));
-    steps.push(step(Step::Route { server: winner.clone(), epoch }, timing.statement_limit));
-    steps.push(step(Step::MoveEvents { to: winner.clone(), from: None }, timing.statement_limit));
+    if !leaves.closed {
+        let limit = timing.statement_limit;
+        steps.push(step(Step::OpenWrites { server: winner.clone(), epoch }, limit));
+        steps.push(step(Step::Route { server: winner.clone(), epoch }, limit));
+        steps.push(step(Step::MoveEvents { to: winner.clone(), from: None }, limit));
+    }
     steps.append(&mut late);
-    repoint_all(snapshot, winner, &able, steps);
+    if leaves.replicas {
+        steps.push(step(Step::GiveBack { servers: siblings }, timing.statement_limit));
+    } else {
+        repoint_all(snapshot, winner, &able, steps);
+    }
     Ok(())
+}
+
+/// What a plan says of what it does not do.
+fn left_to_a_person(winner: &Address, leaves: Leaves) -> String {
+    let what = match (leaves.closed, leaves.replicas) {
+        (true, true) => {
+            format!(
+                "nobody is promoted: {winner} and all replicas stay as they are, with what they lacked"
+            )
+        }
+        (true, false) => format!("{winner} stays read-only"),
+        (false, _) => {
+            format!("the replicas keep the dead primary as their source and do not follow {winner}")
+        }
+    };
+    format!("LEFT TO A PERSON, as it was ordered: {what}")
 }

@@ -101,8 +101,10 @@ pub fn violations(snapshot: &ClusterSnapshot, plan: &Plan, accept_loss: bool) ->
             found.push(Violation { step: index, sentence });
         }
     }
-    if world.opened != 1 {
-        let sentence = format!("the plan opens {} servers instead of one", world.opened);
+    let closed = plan.kind == OperationKind::Failover && snapshot.policy.leaves.closed;
+    if world.opened != usize::from(!closed) {
+        let wanted = if closed { "none" } else { "one" };
+        let sentence = format!("the plan opens {} servers instead of {wanted}", world.opened);
         found.push(Violation { step: plan.steps.len(), sentence });
     }
     found
@@ -188,6 +190,7 @@ impl Simulated<'_> {
                     broken.push(format!("applications are sent to {server} in epoch {epoch}"));
                 }
             }
+            Step::GiveBack { servers } => broken.extend(self.give_back(servers)),
             Step::SemiSyncRole { .. } | Step::MoveEvents { .. } | Step::Verify { .. } => {}
         }
         broken
@@ -261,6 +264,12 @@ impl Simulated<'_> {
         self.writable
             .contains(source)
             .then(|| format!("{server} cannot catch up: {source} still takes writes"))
+    }
+
+    /// Nobody who was opened becomes a replica again.
+    fn give_back(&self, servers: &[Address]) -> Vec<String> {
+        let open = servers.iter().filter(|server| self.writable.contains(*server));
+        open.map(|server| format!("{server} is a replica again while it accepts writes")).collect()
     }
 
     fn repoint(&self, plan: &Plan, server: &Address, source: &Address) -> Vec<String> {

@@ -159,6 +159,12 @@ pub enum Step {
         /// The move may be given up and retried later without failing the plan.
         may_lag: bool,
     },
+    /// These servers have the source that they had before the operation: they were only given what
+    /// they lacked.
+    GiveBack {
+        /// The replicas.
+        servers: Vec<Address>,
+    },
     /// All that the plan promised is seen to be so.
     Verify {
         /// The new primary.
@@ -192,6 +198,7 @@ impl Step {
             Self::Route { .. } => "route",
             Self::MoveEvents { .. } => "move-events",
             Self::Repoint { .. } => "repoint",
+            Self::GiveBack { .. } => "give-back",
             Self::Verify { .. } => "verify",
         }
     }
@@ -270,6 +277,9 @@ impl Step {
             }
             Self::MoveEvents { to, from: None } => format!("enable scheduled events on {to}"),
             Self::Repoint { server, source, .. } => format!("point {server} to {source}"),
+            Self::GiveBack { servers } => {
+                format!("leave {} with the source that it had before", list(servers))
+            }
             Self::Verify { primary, replicas } => {
                 format!("verify that {} replicate from {primary}", list(replicas))
             }

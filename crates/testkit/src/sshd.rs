@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -14,10 +16,17 @@ use crate::{Host, Net, must};
 const SSHD: &str = "/usr/sbin/sshd";
 const NEEDED: [&str; 3] = [SSHD, "/usr/bin/ssh", "/usr/bin/ssh-keygen"];
 
+// The shell of each login reads what it finds in the home directory, and that of this machine's user may
+// take long; that of the tests is the folder with the keys.
+
+/// How long an sshd may take until it listens.
+const LISTENS: Duration = Duration::from_secs(10);
+
 /// The running sshds; killed when dropped.
 #[derive(Debug)]
 pub struct Sshds {
     folder: TempDir,
+    port: u16,
     running: Vec<Child>,
 }
 
@@ -31,7 +40,8 @@ impl Sshds {
         // sshd insists on it (privilege separation); packages make it at boot.
         must(fs::create_dir_all("/run/sshd"), "making sshd's folder");
         let folder = tempfile::Builder::new().prefix("ptssh").tempdir_in("/tmp");
-        let mut all = Self { folder: must(folder, "making a folder for keys"), running: vec![] };
+        let folder = must(folder, "making a folder for keys");
+        let mut all = Self { folder, port: 22, running: vec![] };
         for key in ["host_key", "key"] {
             all.make_key(key);
         }
@@ -71,6 +81,66 @@ impl Sshds {
         );
         must(fs::write(all.at("config"), client), "writing ssh's configuration");
         Some(all)
+    }
+
+    /// One on this machine's own loopback address, at a port that only the options know; `None`, and
+    /// said so, where there is no sshd.
+    pub fn on_loopback() -> Option<Self> {
+        if let Some(missing) = NEEDED.iter().find(|path| !Path::new(path).exists()) {
+            skip(missing);
+            return None;
+        }
+        must(fs::create_dir_all("/run/sshd"), "making sshd's folder");
+        let folder = tempfile::Builder::new().prefix("ptssh").tempdir_in("/tmp");
+        let folder = must(folder, "making a folder for keys");
+        let free = must(TcpListener::bind("127.0.0.1:0"), "looking for a free port");
+        let port = must(free.local_addr(), "looking for a free port").port();
+        drop(free);
+        let mut all = Self { folder, port, running: vec![] };
+        for key in ["host_key", "key"] {
+            all.make_key(key);
+        }
+        let server = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
+             UsePAM no\nStrictModes no\nPasswordAuthentication no\n\
+             PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv HOME={}\n",
+            all.at("host_key"),
+            all.at("key.pub"),
+            all.folder.path().display(),
+        );
+        must(fs::write(all.at("sshd_config"), server), "writing sshd's configuration");
+        let log = must(fs::File::create(all.at("log")), "its log");
+        let child = Command::new(SSHD)
+            .args(["-D", "-e", "-f", &all.at("sshd_config")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        all.running.push(must(child, "starting sshd"));
+        let client = format!(
+            "Host *\n  User root\n  Port {port}\n  IdentityFile {}\n  IdentitiesOnly yes\n  \
+             IdentityAgent none\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile none\n  \
+             StrictHostKeyChecking accept-new\n",
+            all.at("key"),
+            all.at("known_hosts"),
+        );
+        must(fs::write(all.at("config"), client), "writing ssh's configuration");
+        let end = Instant::now() + LISTENS;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "sshd does not listen on port {port}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(all)
+    }
+
+    /// Where they listen.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file with which `ssh -F` gets through.
+    pub fn config(&self) -> String {
+        self.at("config")
     }
 
     /// The line of a cluster's section with which a manager gets through.

@@ -33,7 +33,7 @@ pub use observation::{
     ServerFacts, ServerObservation,
 };
 pub use policy::{
-    BrokenReplicas, HostAccessKind, OnCleanShutdown, OnErrant, PingType, Policy, Promotion,
+    BrokenReplicas, HostAccessKind, Leaves, OnCleanShutdown, OnErrant, PingType, Policy, Promotion,
     ReaderPolicy, RefuseOrProceed, Rejoin, Scripts, SemiSyncPolicy, ServerPolicy, Timing,
     WithoutAcker,
 };

@@ -251,6 +251,28 @@ impl Default for ReaderPolicy {
     }
 }
 
+/// What a failover leaves for a person to do, because whoever runs it said so (MHA's
+/// `--skip_change_master` and `--skip_disable_read_only`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leaves {
+    /// Replicas keep the dead primary as their source; they are given what they lack.
+    pub replicas: bool,
+    /// The new primary stays read-only.
+    pub closed: bool,
+}
+
+impl Leaves {
+    /// Whether anything is left.
+    pub const fn anything(self) -> bool {
+        self.replicas || self.closed
+    }
+
+    /// Nobody is opened and nobody moves: the old primary stays the one on record.
+    pub const fn everything(self) -> bool {
+        self.replicas && self.closed
+    }
+}
+
 /// All that people decided about one cluster of a primary and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -303,6 +325,9 @@ pub struct Policy {
     /// A new primary keeps the settings with which it was a replica.
     #[serde(default)]
     pub keep_replication_settings: bool,
+    /// What a failover leaves for a person to do. No file says it: it is said for one run.
+    #[serde(default)]
+    pub leaves: Leaves,
     /// Which scripts there are.
     #[serde(default)]
     pub scripts: Scripts,
@@ -346,6 +371,7 @@ impl Policy {
             broken_replicas: BrokenReplicas::GoOn,
             multi_tier: false,
             keep_replication_settings: false,
+            leaves: Leaves::default(),
             scripts: Scripts::default(),
             rejoin: Rejoin::Auto,
             on_errant: OnErrant::Quarantine,

@@ -175,6 +175,37 @@ pub(crate) async fn put_back(
     Ok(())
 }
 
+/// Puts on record what a server's channel was before it is levelled, for it is to have that again.
+pub(super) async fn note_for_later(
+    server: &Address,
+    noted: &Value,
+    shared: &Shared,
+) -> Result<(), StepError> {
+    if let Some(channel) = Course::of(noted, server, shared).channel {
+        shared.note_channel(server, &channel).await?;
+    }
+    Ok(())
+}
+
+/// Servers that were only given what they lacked have their source again, and ask for it. What
+/// cannot be asked now is said: it is for a person, as all the rest.
+pub(super) async fn give_back(
+    cluster: &Cluster,
+    servers: &[Address],
+    shared: &Shared,
+    limit: Millis,
+) -> Result<String, StepError> {
+    let mut failed = Vec::new();
+    for server in servers {
+        let back = match shared.noted_channel(server) {
+            Some(_) => forget_the_rescue(cluster, server, shared, limit).await,
+            None => super::receivers::start(cluster, server, limit).await,
+        };
+        failed.extend(back.err().map(|error| error.to_string()));
+    }
+    Ok(failed.join("; "))
+}
+
 /// Gives a server the settings and the source back that it had before it was pointed to saved
 /// events, whether or not that source lives: it is known by it.
 pub(super) async fn forget_the_rescue(

@@ -25,6 +25,9 @@ impl Watch<'_> {
     pub(super) async fn succeeded(&mut self) -> Option<End> {
         let Desk { application, orders, log, flags, .. } = self.desk;
         let old = self.master.clone();
+        if orders.leaves.anything() {
+            return Some(self.left_to_a_person().await);
+        }
         let (now, behind) = self.followers().await;
         let (was, is) = (application.shown(&old), application.shown(&now));
         if let Err(error) = flags.set_complete() {
@@ -51,6 +54,46 @@ impl Watch<'_> {
             return None;
         }
         Some(End { code: if behind.is_empty() { 0 } else { PARTLY }, at_once: false })
+    }
+
+    /// It was ordered that not all is done: what was is said, and what is for a person to do.
+    async fn left_to_a_person(&self) -> End {
+        let Desk { application, orders, log, flags, .. } = self.desk;
+        if let Err(error) = flags.set_complete() {
+            log.warning(format!("the flag file of a failover cannot be made: {error}"));
+        }
+        let leaves = orders.leaves;
+        let now = match leaves.everything() {
+            true => None,
+            false => self.engine.service().explain(&application.cluster).await.ok(),
+        };
+        let now = now.and_then(|seen| seen.snapshot.primary);
+        let was = application.shown(&self.master);
+        let to = now.map(|now| format!(" to {}", application.shown(&now))).unwrap_or_default();
+        let mut left = Vec::new();
+        if leaves.closed {
+            left.push("the new master was left read-only (--skip_disable_read_only)");
+        }
+        if leaves.replicas {
+            left.push("the slaves were left with the dead master (--skip_change_master)");
+        }
+        log.warning(format!("As it was ordered, {}.", left.join(", and ")));
+        log.info(format!(
+            "----- Failover Report -----\n\n{}: MySQL Master failover {was}{to} done, and {}\n",
+            application.name,
+            left.join(", and ")
+        ));
+        if leaves.replicas {
+            return End { code: 0, at_once: false };
+        }
+        let (_, behind) = self.followers().await;
+        for server in &behind {
+            log.error(format!(
+                "{} does not replicate from the new master",
+                application.shown(server)
+            ));
+        }
+        End { code: if behind.is_empty() { 0 } else { PARTLY }, at_once: false }
     }
 
     /// The new primary, and which replicas of the old one are not seen to follow it.

@@ -39,8 +39,6 @@ pub(crate) struct End {
 struct Begun {
     id: String,
     held: Option<Held>,
-    /// Keeps MHA's own failovers and purges off the replicas.
-    _lock: Option<ClusterLock>,
 }
 
 pub(crate) struct Watch<'a> {
@@ -118,7 +116,7 @@ impl<'a> Watch<'a> {
             return Ok(self.under_way(id, heard).await);
         }
         let moved = seen.snapshot.primary.as_ref().is_some_and(|now| *now != self.master);
-        if self.begun.is_some() || moved {
+        if self.begun.is_some() || moved || self.desk.orders.leaves.anything() {
             if let Some(record) = self.ended().await {
                 return Ok(self.judge(&record).await);
             }
@@ -147,8 +145,7 @@ impl<'a> Watch<'a> {
         if self.begun.as_ref().is_none_or(|begun| begun.id != id) {
             self.desk.log.info("Starting master failover.");
             self.says(FAILOVER_RUNNING);
-            let lock = self.desk.application.lock_failover(&self.slaves).ok();
-            self.begun = Some(Begun { id, held: None, _lock: lock });
+            self.begun = Some(Begun { id, held: None });
         }
         let begun = self.begun.as_mut()?;
         let now = Instant::now();

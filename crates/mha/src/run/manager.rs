@@ -22,6 +22,12 @@ pub(crate) fn run(given: &Given, streams: &mut Streams<'_>) -> u8 {
         }
     };
     let orders = Orders::of(given, &application);
+    if orders.keep_running && orders.leaves.anything() {
+        let text = "--keep-running cannot be had with --skip_change_master or \
+                    --skip_disable_read_only: the rest of the failover is for a person to do";
+        say(streams.err, text);
+        return 1;
+    }
     orders.apply(&mut application);
     let level = Level::named(&application.mha.defaults.text("log_level").unwrap_or_default());
     let log = match &application.log {

@@ -4,6 +4,7 @@ use primacy_api::{Answer, Service, SwitchoverOrder};
 use primacy_manager::Standalone;
 use primacy_types::Address;
 
+use super::open::open_replicas;
 use super::{DONE, SwitchError, Switching, look, named, ready, roles};
 use crate::given::Given;
 
@@ -61,13 +62,27 @@ pub(super) async fn alive(mut switching: Switching<'_, '_>) -> Result<u8, Switch
     let primary = roles.master.ok_or_else(|| SwitchError::refused("there is no primary"))?;
     log.info(format!("{} is the primary.", app.shown(&primary)));
     ready::healthy(app, &seen, &primary, limits.lag)?;
+    if seen.policy.check_filters {
+        ready::logs_alike(app, &seen).await?;
+    }
     let wanted = wanted(&switching, &primary)?;
     engine.know_primary(&app.cluster, &primary).await?;
     ready::no_long_updates(app, &primary, limits.updates).await?;
     let leave_old = !given.is_on("orig_master_is_new_slave");
-    let mut order = SwitchoverOrder { to: wanted, dry_run: false, leave_old };
-    let mut winner = checked(&switching, &engine, &order, &limits).await?;
+    let order = SwitchoverOrder { to: wanted, dry_run: false, leave_old };
+    let open = open_replicas(&seen, &primary);
+    if given.is_on("check_only") && !open.is_empty() {
+        let open: Vec<String> = open.iter().map(|server| app.shown(server)).collect();
+        log.warning(format!(
+            "Replicas that accept writes are made read-only first: {}. What else may stand against \
+             the switch is only seen then. Nothing was done (--check_only).",
+            open.join(", ")
+        ));
+        engine.close().await;
+        return Ok(DONE);
+    }
     if given.is_on("check_only") {
+        let winner = checked(&switching, &engine, &order, &limits).await?;
         log.info(format!(
             "The role can be moved from {} to {}. Nothing was done (--check_only).",
             app.shown(&primary),
@@ -76,19 +91,15 @@ pub(super) async fn alive(mut switching: Switching<'_, '_>) -> Result<u8, Switch
         engine.close().await;
         return Ok(DONE);
     }
+    if open.is_empty() {
+        // Before anybody is kept off the servers.
+        checked(&switching, &engine, &order, &limits).await?;
+    }
     let replicas: Vec<Address> = app.servers().into_iter().filter(|s| *s != primary).collect();
     let _locks = switching.lock(Some(&primary), &replicas).await?;
-    while !switching.asking.agrees(&question(&switching, &primary, &winner, leave_old))? {
-        order.to = Some(switching.another(&primary)?);
-        winner = checked(&switching, &engine, &order, &limits).await?;
-    }
-    if switching.asking.is_interactive() {
-        // What was agreed to, and nothing else.
-        order.to = Some(winner);
-    }
-    let order = engine.switchover(&app.cluster, order);
-    let answer = switching.wait_for(engine.events(), order).await?;
-    let code = switching.told(&answer);
+    let closed = switching.close_replicas(&engine, &seen, &primary).await?;
+    let done = moved(&mut switching, &engine, &primary, order, &limits).await;
+    let code = closed.unless_moved(&switching, done).await?;
     if leave_old {
         switching.forget(&primary, code);
     } else if given.is_on("remove_dead_master_conf") {
@@ -98,6 +109,28 @@ pub(super) async fn alive(mut switching: Switching<'_, '_>) -> Result<u8, Switch
     }
     engine.close().await;
     Ok(code)
+}
+
+/// Checks it, asks, and does it; the exit code.
+async fn moved(
+    switching: &mut Switching<'_, '_>,
+    engine: &Standalone,
+    primary: &Address,
+    mut order: SwitchoverOrder,
+    limits: &Limits,
+) -> Result<u8, SwitchError> {
+    let mut winner = checked(switching, engine, &order, limits).await?;
+    while !switching.asking.agrees(&question(switching, primary, &winner, order.leave_old))? {
+        order.to = Some(switching.another(primary)?);
+        winner = checked(switching, engine, &order, limits).await?;
+    }
+    if switching.asking.is_interactive() {
+        // What was agreed to, and nothing else.
+        order.to = Some(winner);
+    }
+    let order = engine.switchover(&switching.app.cluster, order);
+    let answer = switching.wait_for(engine.events(), order).await?;
+    Ok(switching.told(&answer))
 }
 
 /// The server that the command line names.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{DONE, PARTLY, SwitchError, Switching, look, named, roles};
 use crate::flags::Flags;
 use crate::given::Given;
+use crate::never_seen::introduce;
 use crate::roles::Roles;
 
 /// How long it may take until the engine knows by itself that the primary is dead. After that the
@@ -29,21 +30,8 @@ const WITHOUT_EFFECT: [(&str, &str); 5] = [
     ("wait_on_failover_error", "it is for a manager that others start again"),
 ];
 
-/// Options whose promise cannot be kept. The person who gives them is there, and is not surprised by
-/// what was not wanted.
-const REFUSED: [(&str, &str); 2] = [
-    ("skip_disable_read_only", "the new primary is opened in every failover"),
-    ("skip_change_master", "the replicas are repointed in every failover"),
-];
-
 pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchError> {
     let (app, given, log) = (switching.app, switching.given, switching.log);
-    for (option, why) in REFUSED {
-        if given.is_on(option) {
-            let text = format!("--{option} cannot be had here, and nothing was done: {why}");
-            return Err(SwitchError::refused(text));
-        }
-    }
     for (option, why) in WITHOUT_EFFECT {
         if given.has(option) {
             log.warning(format!("--{option} makes no difference: {why}"));
@@ -68,6 +56,7 @@ pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchE
     }
     all_others_are_well(&switching, &roles, &old)?;
     engine.know_primary(&app.cluster, &old).await?;
+    introduce(app, &engine, &seen.snapshot, &old, log).await;
     let _locks = switching.lock(None, &roles.alive).await?;
     let question = format!("{} does not answer. Is it dead, and to be replaced?", app.shown(&old));
     if !switching.asking.agrees(&question)? {
@@ -75,18 +64,36 @@ pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchE
     }
     let seen = settled(&engine, &switching).await?;
     is_dead(&switching, &seen, &old)?;
+    let closed = switching.close_replicas(&engine, &seen.snapshot, &old).await?;
+    let done = replace(&mut switching, &engine, &old, wanted, &seen).await;
+    let code = closed.unless_moved(&switching, done).await?;
+    switching.forget(&old, code);
+    engine.close().await;
+    Ok(code)
+}
+
+/// Plans it, asks, and does it; the exit code.
+async fn replace(
+    switching: &mut Switching<'_, '_>,
+    engine: &Standalone,
+    old: &Address,
+    wanted: Option<Address>,
+    seen: &Explanation,
+) -> Result<u8, SwitchError> {
+    let (app, log) = (switching.app, switching.log);
+    let flags = Flags::new(&app.workdir, &app.name);
     let mut order = FailoverOrder { to: wanted, ..FailoverOrder::default() };
-    let mut winner = planned(&switching, &engine, &mut order, &seen).await?;
+    let mut winner = planned(switching, engine, &mut order, seen).await?;
     let question = |winner: &Address| {
         format!(
             "The primary moves from {} to {}.\nStart the failover?",
-            app.shown(&old),
+            app.shown(old),
             app.shown(winner)
         )
     };
     while !switching.asking.agrees(&question(&winner))? {
-        order.to = Some(switching.another(&old)?);
-        winner = planned(&switching, &engine, &mut order, &seen).await?;
+        order.to = Some(switching.another(old)?);
+        winner = planned(switching, engine, &mut order, seen).await?;
     }
     if switching.asking.is_interactive() {
         order.to = Some(winner);
@@ -109,8 +116,6 @@ pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchE
     }
     let code = switching.told(&done?);
     debug_assert!(code == DONE || code == PARTLY, "an order that is no dry run was done");
-    switching.forget(&old, code);
-    engine.close().await;
     Ok(code)
 }
 

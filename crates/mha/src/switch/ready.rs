@@ -8,6 +8,7 @@ use primacy_wire::Session;
 
 use super::SwitchError;
 use crate::application::Application;
+use crate::binlog_filters::differences;
 
 /// How long a server may take to list what it runs.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -59,6 +60,21 @@ pub(super) fn healthy(
         false => Err(SwitchError::refused(format!(
             "not all servers are well, so nothing was done: {}",
             problems.join("; ")
+        ))),
+    }
+}
+
+/// Nobody leaves something else out of its binary log than the others.
+pub(super) async fn logs_alike(
+    app: &Application,
+    seen: &ClusterSnapshot,
+) -> Result<(), SwitchError> {
+    let found = differences(app, seen, &app.servers()).await;
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(SwitchError::refused(format!(
+            "{}, so nothing was done (check_repl_filter=0 leaves this check out)",
+            found.join("; ")
         ))),
     }
 }

@@ -6,6 +6,7 @@ mod chains;
 mod choice;
 mod coverage;
 mod disk;
+mod leaves;
 mod levelling;
 mod places;
 mod rules;

@@ -11,7 +11,6 @@ async fn a_switch_that_may_do_harm_is_refused(server: &str) {
     app.switch(&["--master_state=sick"]).await.is(1, "dead or alive");
     app.online(&["--new_master_host=nowhere.invalid"]).await.is(1, "is no server of");
     app.switch(&["--master_state=dead", "--interactive=0"]).await.is(1, "--dead_master_host");
-    app.fail_over("s1", &["--skip_disable_read_only"], "").await.is(1, "cannot be had");
     let port = |server: &str| format!("--new_master_port={}", app.cluster.address(server).port());
     app.online(&["--new_master_host=127.0.0.1", &port("s1")]).await.is(1, "is the current primary");
     // Nobody answers the question.
