@@ -23,6 +23,11 @@ pub struct Sshds {
 impl Sshds {
     /// One on each of the first hosts; `None`, and said so, where there is no sshd.
     pub fn start(net: &Net, hosts: usize) -> Option<Self> {
+        Self::start_with(net, hosts, "")
+    }
+
+    /// The same, with further lines for sshd's configuration.
+    pub fn start_with(net: &Net, hosts: usize, lines: &str) -> Option<Self> {
         if let Some(missing) = NEEDED.iter().find(|path| !Path::new(path).exists()) {
             skip(missing);
             return None;
@@ -40,7 +45,7 @@ impl Sshds {
             must(writeln!(known, "{} {}", host.address, public.trim()), "writing");
             let text = format!(
                 "ListenAddress {}:22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-                 StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n",
+                 StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n{lines}",
                 host.address,
                 all.at("host_key"),
                 all.at("key.pub"),
@@ -70,7 +75,12 @@ impl Sshds {
 
     /// The line of a cluster's section with which a manager gets through.
     pub fn options(&self) -> String {
-        format!("ssh_options = [\"-F{}\"]\n", self.at("config"))
+        format!("ssh_options = [\"{}\"]\n", self.option())
+    }
+
+    /// The option of ssh itself with which one gets through.
+    pub fn option(&self) -> String {
+        format!("-F{}", self.at("config"))
     }
 
     fn at(&self, name: &str) -> String {

@@ -1,0 +1,284 @@
+//! `cargo xtask bench mha`: what applications see of a failover by `masterha_manager`, Primacy's and
+//! MHA's own, in turns, with the same configuration, servers, ssh servers and client.
+//!
+//! Hosts are network namespaces with an sshd each; the managers run on a fourth. Every run has a
+//! fresh cluster.
+
+mod site;
+mod table;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use primacy_sandbox::Installation;
+use primacy_testkit::{Net, Writer, cluster};
+
+use self::site::{Running, Site};
+use self::table::{Case, Run, markdown};
+use super::machine;
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::project::{self, Profile, build_primacy};
+use crate::stage::parallel_appliers;
+use crate::{install, report, say};
+
+/// What is measured unless servers are named, and whether replicas follow by GTID. MHA has a way of
+/// its own for each; the last is a server whose words it does not know.
+const SERVERS: [(&str, bool); 3] =
+    [("mysql-5.6", true), ("mariadb-10.11", false), ("mysql-9.7", true)];
+/// Writing before the primary dies, and after the manager has ended.
+const BEFORE: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(1);
+/// MHA's own pace. Kills are spread over it, because MHA looks on a fixed grid.
+const PING: Duration = Duration::from_secs(3);
+/// How long a manager may take to watch, and to end after the kill.
+const WATCHES: Duration = Duration::from_secs(60);
+const ENDS: Duration = Duration::from_secs(180);
+/// How often a manager is looked at.
+const EVERY: Duration = Duration::from_millis(5);
+/// The managers' host.
+const MANAGER: usize = 3;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Runs of each manager for each case.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
+    /// Only this server; may be repeated.
+    #[arg(long, value_parser = SERVERS.map(|(name, _)| name))]
+    server: Vec<String>,
+    /// Only this case; may be repeated.
+    #[arg(long, value_enum)]
+    case: Vec<Event>,
+    /// Do not write docs/bench/mha.md.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What happens to the primary, and how often managers are told to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Event {
+    /// SIGKILL, with the defaults of both.
+    Kill,
+    /// SIGKILL, with `ping_interval=1`.
+    KillPing1,
+    /// SIGSTOP, with the defaults of both; SIGCONT when the manager has ended.
+    Freeze,
+}
+
+impl Event {
+    const ALL: [Self; 3] = [Self::Kill, Self::KillPing1, Self::Freeze];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill, defaults",
+            Self::KillPing1 => "kill, `ping_interval=1`",
+            Self::Freeze => "freeze, defaults",
+        }
+    }
+
+    /// A line of the configuration.
+    fn line(self) -> &'static str {
+        match self {
+            Self::KillPing1 => "ping_interval=1\n",
+            Self::Kill | Self::Freeze => "",
+        }
+    }
+}
+
+/// Who fails over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Mha,
+    Primacy,
+}
+
+impl Who {
+    const ALL: [Self; 2] = [Self::Mha, Self::Primacy];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mha => "MHA",
+            Self::Primacy => "Primacy",
+        }
+    }
+}
+
+/// A manager did not come to watch.
+#[derive(Debug, thiserror::Error)]
+#[error("it does not watch this server: {0}")]
+struct DoesNotWatch(String);
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let named = |name: &str| args.server.is_empty() || args.server.iter().any(|n| n == name);
+    let mut servers = Vec::new();
+    for (name, gtid) in SERVERS.into_iter().filter(|(name, _)| named(name)) {
+        servers.push((install::server(Some(name))?, gtid));
+    }
+    install::mha()?;
+    let primacy = build_primacy(Profile::Release)?;
+    tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
+}
+
+async fn bench(
+    args: &Args,
+    servers: &[(Installation, bool)],
+    primacy: &Path,
+) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let (load, begin) = (machine::load(), Instant::now());
+    let net = Net::new(4).context("network namespaces cannot be made here (root is needed)")?;
+    let site = Site::new(primacy, &net)?;
+    let mut cases = Vec::new();
+    for (server, gtid) in servers {
+        for event in Event::ALL {
+            if args.case.is_empty() || args.case.contains(&event) {
+                let bench = Bench { net: &net, site: &site, server, gtid: *gtid, event };
+                cases.extend(bench.case(args.runs, &interrupt).await?);
+            }
+        }
+    }
+    let text = markdown(&cases);
+    say(&text);
+    if !args.dry_run {
+        let versions = site.versions()?;
+        let page = page(&text, &versions, &load, begin.elapsed());
+        project::write_page("docs/bench/mha.md", &page)?;
+    }
+    let ours = cases.iter().filter(|case| case.who == Who::Primacy);
+    Ok(if ours.clone().all(Case::is_clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One case: a server, and what happens to it.
+struct Bench<'a> {
+    net: &'a Net,
+    site: &'a Site,
+    server: &'a Installation,
+    gtid: bool,
+    event: Event,
+}
+
+impl Bench<'_> {
+    /// The runs of both managers, in turns.
+    async fn case(&self, runs: u16, interrupt: &Interrupt) -> anyhow::Result<[Case; 2]> {
+        let follows = if self.gtid { "GTID" } else { "positions" };
+        let mut cases = Who::ALL.map(|who| Case {
+            server: format!("{}, {follows}", self.server.version),
+            what: self.event.name(),
+            who,
+            runs: Vec::new(),
+            failed: Vec::new(),
+            does_not_watch: None,
+        });
+        for i in 0..runs {
+            for case in cases.iter_mut().filter(|case| case.does_not_watch.is_none()) {
+                let done =
+                    interrupt.unless(self.run(case.who, PING * u32::from(i) / u32::from(runs)));
+                let heading =
+                    format!("{}, {}, {} {}", case.server, case.what, case.who.name(), i + 1);
+                match done.await {
+                    Ok(run) => {
+                        report(&format!("{heading}: {run}"));
+                        case.runs.push(run);
+                    }
+                    Err(error) if error.is::<Interrupted>() => return Err(error),
+                    Err(error) => {
+                        report(&format!("{heading}: FAILED: {error:#}"));
+                        match error.downcast::<DoesNotWatch>() {
+                            Ok(why) if case.runs.is_empty() => case.does_not_watch = Some(why.0),
+                            Ok(why) => case.failed.push(why.to_string()),
+                            Err(error) => case.failed.push(error.to_string()),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(cases)
+    }
+
+    /// One failover. `later`: how much later in the managers' rhythm the primary dies.
+    async fn run(&self, who: Who, later: Duration) -> anyhow::Result<Run> {
+        let mut builder = cluster(&self.server.name).on(self.net);
+        if !self.gtid {
+            builder = builder.without_gtid();
+        }
+        for line in parallel_appliers(self.server) {
+            builder = builder.option(&line);
+        }
+        let cluster = builder.up().await;
+        let mut manager = self.site.start(who, &cluster, self.event.line(), self.net).await?;
+        manager.watches().await?;
+        let writer = Writer::start(&cluster).await;
+        tokio::time::sleep(BEFORE + later).await;
+        let began = Instant::now();
+        match self.event {
+            Event::Kill | Event::KillPing1 => cluster.kill("s1").await,
+            Event::Freeze => cluster.freeze("s1").await,
+        }
+        let ended = manager.ends().await;
+        let total = began.elapsed();
+        if self.event == Event::Freeze {
+            // Gone if the fence killed it, which is what it is for.
+            cluster.thaw_if_alive("s1").await;
+        }
+        tokio::time::sleep(AFTER).await;
+        let writable = cluster.writable().await.len();
+        let outcome = writer.finish(&cluster).await;
+        ended?;
+        let new = outcome.servers.iter().find(|server| *server != "s1");
+        let first = new.and_then(|server| outcome.first_rows.get(server));
+        let first =
+            first.with_context(|| format!("no new primary took a row\n{}", manager.log()))?;
+        Ok(Run {
+            outage: first.saturating_duration_since(began),
+            total,
+            acknowledged: outcome.acked,
+            missing: outcome.missing_acked,
+            late: outcome.late_rows,
+            writable,
+        })
+    }
+}
+
+impl Running {
+    /// Waits until it says that all is well.
+    async fn watches(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + WATCHES;
+        while Instant::now() < end {
+            if self.is_watching() {
+                return Ok(());
+            }
+            if self.ended()?.is_some() {
+                return Err(DoesNotWatch(self.first_error()).into());
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+        bail!("it does not watch after {} s:\n{}", WATCHES.as_secs(), self.log())
+    }
+
+    /// Waits until it has ended after a failover with which all is well.
+    async fn ends(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + ENDS;
+        while Instant::now() < end {
+            match self.ended()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("it ended with {status}:\n{}", self.log()),
+                None => tokio::time::sleep(EVERY).await,
+            }
+        }
+        bail!("it has not ended after {} s:\n{}", ENDS.as_secs(), self.log())
+    }
+}
+
+fn page(table: &str, versions: &str, load: &str, took: Duration) -> String {
+    format!(
+        "# Beside MHA\n\n\
+         Measured by `cargo xtask bench mha` on {}, in {} minutes, on one machine: {}; load average \
+         at the beginning {load}. {versions}.\n\n\
+         TODO\n\n{table}",
+        project::today(),
+        took.as_secs().div_ceil(60),
+        machine::facts(),
+    )
+}
