@@ -7,7 +7,7 @@
 mod site;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// Do not write docs/bench/mha.md.
     #[arg(long)]
     dry_run: bool,
+    /// Measure this program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    primacy: Option<PathBuf>,
 }
 
 /// What happens to the primary, and how often managers are told to look.
@@ -117,7 +120,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         servers.push((install::server(Some(name))?, gtid));
     }
     install::mha()?;
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = match &args.primacy {
+        Some(program) => program.clone(),
+        None => build_primacy(Profile::Release)?,
+    };
     tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
 }
 
