@@ -27,6 +27,9 @@ use crate::{install, report, say};
 /// its own for each; the last is a server whose words it does not know.
 const SERVERS: [(&str, bool); 3] =
     [("mysql-5.6", true), ("mariadb-10.11", false), ("mysql-9.7", true)];
+/// What a manager has watched for at least before the writer begins: one that was started a moment
+/// ago is not what runs for months.
+const WARM: Duration = Duration::from_secs(10);
 /// Writing before the primary dies, and after the manager has ended.
 const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(1);
@@ -194,7 +197,7 @@ impl Bench<'_> {
                         match error.downcast::<DoesNotWatch>() {
                             Ok(why) if case.runs.is_empty() => case.does_not_watch = Some(why.0),
                             Ok(why) => case.failed.push(why.to_string()),
-                            Err(error) => case.failed.push(error.to_string()),
+                            Err(error) => case.failed.push(first_line(&error)),
                         }
                     }
                 }
@@ -215,6 +218,7 @@ impl Bench<'_> {
         let cluster = builder.up().await;
         let mut manager = self.site.start(who, &cluster, self.event.line(), self.net).await?;
         manager.watches().await?;
+        tokio::time::sleep(WARM).await;
         let writer = Writer::start(&cluster).await;
         tokio::time::sleep(BEFORE + later).await;
         let began = Instant::now();
@@ -245,6 +249,11 @@ impl Bench<'_> {
             writable,
         })
     }
+}
+
+/// What went wrong, without the log that follows it.
+fn first_line(error: &anyhow::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 impl Running {
@@ -281,10 +290,38 @@ fn page(table: &str, versions: &str, load: &str, took: Duration) -> String {
     format!(
         "# Beside MHA\n\n\
          Measured by `cargo xtask bench mha` on {}, in {} minutes, on one machine: {}; load average \
-         at the beginning {load}. {versions}.\n\n\
-         TODO\n\n{table}",
+         at the beginning {load}. {versions}. Both are called as `masterha_manager --conf=app1.cnf`, \
+         in turns, run by run, with the same file, on a host of their own; three servers on hosts of \
+         their own (network namespaces with a switch between them) with an sshd each, and a fresh \
+         cluster for every run. Asynchronous replication, durable settings (`sync_binlog = 1`, \
+         `innodb_flush_log_at_trx_commit = 1`), MariaDB with `slave_parallel_threads = 4`. The file \
+         names all servers as equals, a `master_ip_failover_script` that does nothing and ends with \
+         0, and neither `secondary_check_script` nor `shutdown_script` nor `[binlogN]`. \"Defaults\" \
+         are each manager's own where the file says nothing: MHA looks every 3 s, Primacy every \
+         0.5 s. With `ping_interval=1` both look every second.\n\n\
+         A manager has watched for {} s or more when the writer begins, which inserts numbered rows \
+         as fast as they are acknowledged and looks for the writable server itself, over the servers' \
+         sockets (0.3 s for an attempt, 1 s for a write). {} s later, and in each run at another \
+         moment of MHA's 3 s, the primary gets SIGKILL, or SIGSTOP and SIGCONT when the manager has \
+         ended. The outage is the time from there to the first row that a new primary acknowledged; \
+         the other time is that until the manager ended, which has to be with 0: the replicas follow. \
+         Missing are acknowledged rows that the best server does not have at the end; late are rows \
+         that the old primary acknowledged after the new one had acknowledged its first.\n\n\
+         {table}\n\
+         MHA 0.58 does not run on this Perl as it is, and not on servers without `super_read_only`: \
+         a Perl module of the benchmark (`xtask/src/bench/mha/CurrentPerl.pm`), loaded by `PERL5OPT` \
+         on all hosts, changes two functions in memory, which saves MHA a connection here and there. \
+         MySQL since 8.4 does not know MHA's words; what it says there stands above, and Primacy's \
+         numbers stand alone. With GTID, MHA does not read the dead primary's disk unless a `[binlogN]` \
+         says so; Primacy does, and its outage contains that.\n\n\
+         Not measured: hosts of their own (all share processors, one disk and a network without \
+         delay, which makes Perl, ssh and servers wait for each other), MySQL 5.7 and 8.0, \
+         semi-synchronous replication, replicas that lag, a host that is lost as a whole, secondary \
+         checks, `shutdown_script`, and scripts that move an address.\n",
         project::today(),
         took.as_secs().div_ceil(60),
         machine::facts(),
+        WARM.as_secs(),
+        BEFORE.as_secs(),
     )
 }
