@@ -12,6 +12,7 @@ mod process;
 mod rebuild;
 mod rebuilding;
 mod rescue;
+mod sandbox;
 mod table;
 
 use std::process::ExitCode;

@@ -19,9 +19,8 @@ use self::site::{Running, Site};
 use self::table::{Case, Run, markdown};
 use super::machine;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::project::{self, Profile, build_primacy};
 use crate::stage::parallel_appliers;
-use crate::{install, report, say};
+use crate::{install, project, report, say};
 
 /// What is measured unless servers are named, and whether replicas follow by GTID. MHA has a way of
 /// its own for each; the last is a server whose words it does not know.
@@ -123,10 +122,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         servers.push((install::server(Some(name))?, gtid));
     }
     install::mha()?;
-    let primacy = match &args.primacy {
-        Some(program) => program.clone(),
-        None => build_primacy(Profile::Release)?,
-    };
+    let primacy = project::primacy(args.primacy.as_deref())?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
 }
 

@@ -11,8 +11,7 @@ use primacy_store::Outcome;
 use primacy_testkit::{Agents, Builder, Cluster, Manager, cluster};
 
 use super::machine;
-use crate::install;
-use crate::project::{Profile, build_primacy};
+use crate::{install, project};
 
 /// The server that is rebuilt.
 pub(super) const RECIPIENT: &str = "s3";
@@ -40,7 +39,7 @@ pub(super) fn measure<R>(
 ) -> anyhow::Result<Measured<R>> {
     let servers = install::servers(asked, usual)?;
     install::backup_program()?;
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = project::primacy(None)?;
     let program = primacy.to_str().context("the program's path is no text")?;
     let load = machine::load();
     let mut rows = Vec::new();
