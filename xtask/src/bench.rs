@@ -8,6 +8,7 @@ mod faults;
 mod machine;
 mod manager;
 mod mha;
+mod page;
 mod process;
 mod rebuild;
 mod rebuilding;

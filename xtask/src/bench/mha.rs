@@ -7,6 +7,7 @@
 mod site;
 mod table;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use primacy_testkit::{Net, Writer, cluster};
 
 use self::site::{Running, Site};
 use self::table::{Case, Run, markdown};
-use super::machine;
+use super::{machine, page};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::stage::parallel_appliers;
 use crate::{install, project, report, say};
@@ -26,9 +27,11 @@ use crate::{install, project, report, say};
 /// its own for each; the last is a server whose words it does not know.
 const SERVERS: [(&str, bool); 3] =
     [("mysql-5.6", true), ("mariadb-10.11", false), ("mysql-9.7", true)];
+/// Runs of each manager for each case unless told.
+const RUNS: u16 = 3;
 /// What a manager has watched for at least before the writer begins: one that was started a moment
 /// ago is not what runs for months.
-const WARM: Duration = Duration::from_secs(10);
+const WARM: Duration = Duration::from_secs(5);
 /// Writing before the primary dies, and after the manager has ended.
 const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(1);
@@ -45,7 +48,7 @@ const MANAGER: usize = 3;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Runs of each manager for each case.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = RUNS, value_parser = clap::value_parser!(u16).range(1..=1000))]
     runs: u16,
     /// Only this server; may be repeated.
     #[arg(long, value_parser = SERVERS.map(|(name, _)| name))]
@@ -148,7 +151,8 @@ async fn bench(
     say(&text);
     if !args.dry_run {
         let versions = site.versions()?;
-        let page = page(&text, &versions, &load, begin.elapsed());
+        let load = format!("{load}, at the end {}", machine::load());
+        let page = page_of(args, &text, &versions, &load, begin.elapsed());
         project::write_page("docs/bench/mha.md", &page)?;
     }
     let ours = cases.iter().filter(|case| case.who == Who::Primacy);
@@ -282,10 +286,15 @@ impl Running {
     }
 }
 
-fn page(table: &str, versions: &str, load: &str, took: Duration) -> String {
+fn page_of(args: &Args, table: &str, versions: &str, load: &str, took: Duration) -> String {
+    let runs = [("runs", u64::from(args.runs), u64::from(RUNS))];
+    let mut command = page::command("mha", &args.server, &SERVERS.map(|(name, _)| name), &runs);
+    for case in args.case.iter().filter_map(clap::ValueEnum::to_possible_value) {
+        let _infallible = write!(command, " --case {}", case.get_name());
+    }
     format!(
         "# Beside MHA\n\n\
-         Measured by `cargo xtask bench mha` on {}, in {} minutes, on one machine: {}; load average \
+         Measured by `{command}` on {}, in {} minutes, on one machine: {}; load average \
          at the beginning {load}. {versions}. Both are called as `masterha_manager --conf=app1.cnf`, \
          in turns, run by run, with the same file, on a host of their own; three servers on hosts of \
          their own (network namespaces with a switch between them) with an sshd each, and a fresh \
