@@ -8,11 +8,13 @@ mod site;
 mod table;
 
 use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use futures_util::FutureExt as _;
 use primacy_sandbox::Installation;
 use primacy_testkit::{Net, Writer, cluster};
 
@@ -182,8 +184,8 @@ impl Bench<'_> {
         });
         for i in 0..runs {
             for case in cases.iter_mut().filter(|case| case.does_not_watch.is_none()) {
-                let done =
-                    interrupt.unless(self.run(case.who, PING * u32::from(i) / u32::from(runs)));
+                let later = PING * u32::from(i) / u32::from(runs);
+                let done = interrupt.unless(self.started(case.who, later));
                 let heading =
                     format!("{}, {}, {} {}", case.server, case.what, case.who.name(), i + 1);
                 match done.await {
@@ -204,6 +206,18 @@ impl Bench<'_> {
             }
         }
         Ok(cases)
+    }
+
+    /// One failover, and a second attempt if the servers did not start: the harness ends what it
+    /// cannot do by a panic.
+    async fn started(&self, who: Who, later: Duration) -> anyhow::Result<Run> {
+        match AssertUnwindSafe(self.run(who, later)).catch_unwind().await {
+            Ok(done) => done,
+            Err(_) => {
+                report("once more: the harness gave up");
+                self.run(who, later).await
+            }
+        }
     }
 
     /// One failover. `later`: how much later in the managers' rhythm the primary dies.
