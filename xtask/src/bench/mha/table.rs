@@ -107,7 +107,7 @@ pub(super) fn markdown(cases: &[Case]) -> String {
         let ratio = |time| ratio(&pair[0].times(time), &pair[1].times(time));
         if let (Some(outage), Some(total)) = (ratio(|run| run.outage), ratio(|run| run.total)) {
             let (server, what) = (&pair[0].server, pair[0].what);
-            let _ = writeln!(text, "- {server}, {what}: outage {outage:.0}, total {total:.1}");
+            let _ = writeln!(text, "- {server}, {what}: outage {outage:.1}, total {total:.1}");
         }
     }
     for case in cases {
@@ -153,7 +153,7 @@ mod tests {
             text.contains("| x | kill | MHA | 3 | 10.000 s (9.000 to 12.000) | 20.000 s"),
             "{text}"
         );
-        assert!(text.contains("- x, kill: outage 20, total 20.0\n"), "{text}");
+        assert!(text.contains("- x, kill: outage 20.0, total 20.0\n"), "{text}");
     }
 
     #[test]
