@@ -7,10 +7,13 @@ mod fake_server;
 mod faults;
 mod machine;
 mod manager;
+mod mha;
+mod page;
 mod process;
 mod rebuild;
 mod rebuilding;
 mod rescue;
+mod sandbox;
 mod table;
 
 use std::process::ExitCode;
@@ -32,6 +35,8 @@ pub(crate) enum Bench {
     VipClient(faults::VipClient),
     /// What a manager of many clusters needs, with simulated servers.
     Manager(manager::Args),
+    /// Outage and total time of a failover by `masterha_manager`: Primacy's, and MHA's own.
+    Mha(mha::Args),
     /// How long a rebuild of 2 GB takes while the cluster serves writes, and what it costs them.
     Rebuild(rebuild::Args),
     /// How fast missing events are read, cut and served, and what that adds to a failover.
@@ -46,6 +51,7 @@ pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
         Bench::Faults(args) => faults::run(args),
         Bench::VipClient(args) => faults::client(args),
         Bench::Manager(args) => manager::run(args),
+        Bench::Mha(args) => mha::run(args),
         Bench::Rebuild(args) => rebuild::run(args),
         Bench::Rescue(args) => rescue::run(args),
     }

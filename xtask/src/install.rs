@@ -89,6 +89,28 @@ pub(crate) fn neighbours() -> anyhow::Result<()> {
     install("what some tests balance, move addresses and log in with", &missing)
 }
 
+/// MHA itself and what it runs, and the packages that these are in.
+const MHA: [(&str, &str); 5] = [
+    ("/usr/bin/masterha_manager", "mha4mysql-manager"),
+    ("/usr/bin/apply_diff_relay_logs", "mha4mysql-node"),
+    ("/usr/bin/mariadb-binlog", "mariadb-client"),
+    ("/usr/bin/ssh", "openssh-client"),
+    ("/usr/sbin/sshd", "openssh-server"),
+];
+
+/// Installs MHA, for the measurement beside it.
+pub(crate) fn mha() -> anyhow::Result<()> {
+    let missing = MHA.iter().filter(|(program, _)| !Path::new(program).exists());
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !has_apt() {
+        bail!("MHA 0.58 is not installed, and there is no apt-get: install its manager and node");
+    }
+    install("what is measured beside Primacy", &missing)
+}
+
 /// Installs Debian's C++ compiler, if there is none.
 pub(crate) fn cpp_compiler() -> anyhow::Result<()> {
     if quiet(&["c++", "--version"]) || std::env::var_os("CXX").is_some() {

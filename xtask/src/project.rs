@@ -66,6 +66,11 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
     Ok(metadata.target_directory)
 }
 
+/// This program, or else `primacy` built as users get it.
+pub(crate) fn primacy(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    given.map_or_else(|| build_primacy(Profile::Release), |program| Ok(program.to_owned()))
+}
+
 /// Builds `primacy` and returns where the program is. Cargo's progress goes to the terminal.
 pub(crate) fn build_primacy(profile: Profile) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]

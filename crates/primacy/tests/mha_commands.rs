@@ -178,9 +178,7 @@ impl Drop for Background {
 }
 
 fn ssh_options(sshds: &Sshds) -> String {
-    let line = sshds.options();
-    let option = line.split('"').nth(1).unwrap();
-    format!("ssh_options={option}")
+    format!("ssh_options={}", sshds.option())
 }
 
 fn contains_all(text: &str, parts: &[&str]) {

@@ -33,6 +33,16 @@ pub struct Sshds {
 impl Sshds {
     /// One on each of the first hosts; `None`, and said so, where there is no sshd.
     pub fn start(net: &Net, hosts: usize) -> Option<Self> {
+        Self::start_with(net, hosts, "", &[])
+    }
+
+    /// The same, with further lines for sshd's configuration, and variables for who logs in.
+    pub fn start_with(
+        net: &Net,
+        hosts: usize,
+        lines: &str,
+        variables: &[(&str, String)],
+    ) -> Option<Self> {
         if let Some(missing) = NEEDED.iter().find(|path| !Path::new(path).exists()) {
             skip(missing);
             return None;
@@ -47,12 +57,14 @@ impl Sshds {
         }
         let public = must(fs::read_to_string(all.at("host_key.pub")), "reading a key");
         let mut known = String::new();
+        let variables: String =
+            variables.iter().map(|(name, value)| format!(" \"{name}={value}\"")).collect();
         for host in (0..hosts).map(|i| net.host(i)) {
             must(writeln!(known, "{} {}", host.address, public.trim()), "writing");
             let text = format!(
                 "ListenAddress {}:22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
                  StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n\
-                 SetEnv HOME={} PATH={}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+                 {lines}SetEnv HOME={} PATH={}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin{variables}\n",
                 host.address,
                 all.at("host_key"),
                 all.at("key.pub"),
@@ -145,7 +157,12 @@ impl Sshds {
 
     /// The line of a cluster's section with which a manager gets through.
     pub fn options(&self) -> String {
-        format!("ssh_options = [\"-F{}\"]\n", self.at("config"))
+        format!("ssh_options = [\"{}\"]\n", self.option())
+    }
+
+    /// The option of ssh itself with which one gets through.
+    pub fn option(&self) -> String {
+        format!("-F{}", self.at("config"))
     }
 
     /// Installs a program on one host: whoever logs in there finds it before all others.

@@ -71,6 +71,8 @@ pub struct Outcome {
     pub longest_gap: Duration,
     /// The servers that acknowledged, in the order of their first row.
     pub servers: Vec<String>,
+    /// When each of them acknowledged its first row.
+    pub first_rows: BTreeMap<String, Instant>,
     /// Errors by kind.
     pub errors: BTreeMap<String, usize>,
 }
@@ -143,10 +145,12 @@ impl Writer {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         let mut order: Vec<u64> = Vec::new();
+        let mut first_rows = BTreeMap::new();
         let mut late_rows = 0;
         for row in &log.acked {
             if !order.contains(&row.server) {
                 order.push(row.server);
+                first_rows.extend(cluster.name_of_id(row.server).map(|name| (name, row.at)));
             }
             late_rows += usize::from(order.last() != Some(&row.server));
         }
@@ -158,6 +162,7 @@ impl Writer {
             late_rows,
             longest_gap: gaps.max().unwrap_or_default(),
             servers: order.iter().filter_map(|id| cluster.name_of_id(*id)).collect(),
+            first_rows,
             errors: log.errors,
         }
     }

@@ -11,7 +11,7 @@ use primacy_sandbox::Installation;
 use primacy_testkit::Writer;
 
 use super::rebuilding::{self, RECIPIENT};
-use super::{machine, process};
+use super::{machine, page, process};
 use crate::{project, report, say};
 
 /// The server that is measured unless others are named.
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let table = table(&rebuilding::measure(&args.server, &SERVERS, on)?.rows);
     say(&table);
     if !args.dry_run {
-        project::write_page("docs/bench/agent.md", &page(args, &table))?;
+        project::write_page("docs/bench/agent.md", &text(args, &table))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -128,9 +128,9 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-fn page(args: &Args, table: &str) -> String {
+fn text(args: &Args, table: &str) -> String {
     let numbers = [("seconds", args.seconds, SECONDS), ("megabytes", args.megabytes, MEGABYTES)];
-    let command = rebuilding::command("agent", &args.server, &SERVERS, &numbers);
+    let command = page::command("agent", &args.server, &SERVERS, &numbers);
     format!(
         "# What an agent needs\n\n\
          Measured by `{command}` on {} over {} s: {}. Three servers with an agent each, a \

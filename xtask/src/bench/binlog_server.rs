@@ -10,23 +10,25 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use primacy_sandbox::{AccountRole, Installation, Sandbox, UpOptions};
+use primacy_sandbox::{AccountRole, Installation, Sandbox};
 use primacy_types::{Address, BinlogPosition};
-use primacy_wire::{ConnectOptions, Session, TlsMode};
+use primacy_wire::{ConnectOptions, Session};
 
 use super::machine;
+use super::sandbox::{self, root};
 use crate::interrupt::Interrupt;
-use crate::project::{self, Profile, build_primacy};
-use crate::{install, report, say};
+use crate::{install, project, report, say};
 
+/// The servers that are measured unless others are named.
+const SERVERS: [&str; 2] = ["mariadb-10.11", "mysql-9.7"];
 const LIMIT: Duration = Duration::from_secs(120);
 /// Bytes of one row; each transaction has one.
 const ROW: usize = 1000;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The servers that are measured.
-    #[arg(long, value_delimiter = ',', default_values_t = ["mariadb-10.11".to_owned(), "mysql-9.7".to_owned()])]
+    /// Only this server; may be repeated.
+    #[arg(long, value_delimiter = ',')]
     server: Vec<String>,
     /// How long each case is written.
     #[arg(long, default_value_t = 10)]
@@ -40,10 +42,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let servers: Result<Vec<_>, _> =
-        args.server.iter().map(|name| install::server(Some(name))).collect();
-    let servers = servers?;
-    let primacy = build_primacy(Profile::Release)?;
+    let servers = install::servers(&args.server, &SERVERS)?;
+    let primacy = project::primacy(None)?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
 }
 
@@ -116,8 +116,7 @@ async fn cases(
 ) -> anyhow::Result<Vec<(&'static str, Took)>> {
     let mut rows = Vec::new();
     for semi_sync in [false, true] {
-        let mut options = UpOptions::named(format!("bench-{}", std::process::id()))?;
-        options.server = Some(server.name.clone());
+        let mut options = sandbox::options(server)?;
         options.replicas = 1;
         options.semi_sync = semi_sync;
         options.extra_config =
@@ -282,21 +281,6 @@ async fn write(sandbox: &Sandbox, args: &Args) -> anyhow::Result<(u64, Duration)
         count += wrote??;
     }
     Ok((count, began.elapsed()))
-}
-
-fn root(sandbox: &Sandbox, server: &str) -> anyhow::Result<ConnectOptions> {
-    let server = sandbox.info().server(server)?;
-    let account = sandbox.info().account(AccountRole::Root)?;
-    Ok(ConnectOptions {
-        address: server.address.clone(),
-        user: account.user.clone(),
-        password: account.password.clone().into(),
-        tls: TlsMode::Off,
-        connect_timeout: Duration::from_secs(5),
-        database: None,
-        program: "bench".to_owned(),
-        unix_socket: Some(server.socket.clone()),
-    })
 }
 
 /// The binlog server's process; it ends with this.

@@ -13,14 +13,13 @@ use primacy_types::Address;
 use primacy_wire::Session;
 use rustix::process::Signal;
 
-use super::machine;
 use super::table::{Case, Run, markdown};
+use super::{machine, sandbox};
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::project::{self, Profile, build_primacy};
 use crate::stage::{Stage, parallel_appliers, perform};
 use crate::writable::WritableWatch;
 use crate::writer::{Target, Writers};
-use crate::{install, report, say};
+use crate::{install, project, report, say};
 
 /// The servers that are measured unless others are named.
 const SERVERS: [&str; 2] = ["mariadb-10.11", "mysql-9.7"];
@@ -74,10 +73,7 @@ impl Event {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let servers = install::servers(&args.server, &SERVERS)?;
-    let primacy = match &args.primacy {
-        Some(program) => program.clone(),
-        None => build_primacy(Profile::Release)?,
-    };
+    let primacy = project::primacy(args.primacy.as_deref())?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
 }
 
@@ -184,8 +180,7 @@ impl Case {
 }
 
 fn options(server: &Installation) -> anyhow::Result<UpOptions> {
-    let mut options = UpOptions::named(format!("bench-{}", std::process::id()))?;
-    options.server = Some(server.name.clone());
+    let mut options = sandbox::options(server)?;
     options.semi_sync = true;
     options.extra_config = parallel_appliers(server);
     Ok(options)

@@ -23,8 +23,7 @@ pub(crate) use self::through_vip::{Args as VipClient, run as client};
 use self::through_vip::{Seen, ThroughVip};
 use super::machine;
 use crate::interrupt::Interrupt;
-use crate::project::{self, Profile, build_primacy};
-use crate::{install, report, say};
+use crate::{install, project, report, say};
 
 /// The servers that are measured unless others are named.
 const SERVERS: [&str; 2] = ["mariadb-10.11", "mysql-9.7"];
@@ -120,7 +119,7 @@ struct Row {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let servers = install::servers(&args.server, &SERVERS)?;
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = project::primacy(None)?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &servers, &primacy))
 }
 

@@ -20,8 +20,7 @@ use tokio::process::{Child, Command};
 use super::fake_server::{Counters, FakeServer};
 use super::{machine, process};
 use crate::interrupt::Interrupt;
-use crate::project::{self, Profile, build_primacy};
-use crate::{report, say};
+use crate::{project, report, say};
 
 /// Servers of a cluster.
 const SERVERS: usize = 3;
@@ -47,10 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let primacy = match &args.primacy {
-        Some(program) => program.clone(),
-        None => build_primacy(Profile::Release)?,
-    };
+    let primacy = project::primacy(args.primacy.as_deref())?;
     allow_many_files()?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &primacy))
 }
@@ -66,19 +62,20 @@ async fn bench(args: &Args, primacy: &Path) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let counters = Arc::new(Counters::default());
     let ports = start_servers(args.clusters, &counters).await?;
-    let folder = Folder::make()?;
-    fs::write(folder.0.join("password"), "simulated\n")?;
-    let config = folder.0.join("primacy.toml");
+    let folder = tempfile::Builder::new().prefix("primacy-bench").tempdir()?;
+    let folder = folder.path();
+    fs::write(folder.join("password"), "simulated\n")?;
+    let config = folder.join("primacy.toml");
     fs::write(&config, config_text(&ports))?;
-    let log = fs::File::create(folder.0.join("manager.log"))?;
+    let log = fs::File::create(folder.join("manager.log"))?;
     let mut command = Command::new(primacy);
     command.arg("manager").arg("--config").arg(&config);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
     let mut manager = command.spawn().context("the manager was not started")?;
-    let measured = interrupt.unless(measure(args, &folder.0, &mut manager, &counters)).await;
+    let measured = interrupt.unless(measure(args, folder, &mut manager, &counters)).await;
     manager.kill().await?;
     let measured = measured.inspect_err(|_| {
-        let text = fs::read_to_string(folder.0.join("manager.log")).unwrap_or_default();
+        let text = fs::read_to_string(folder.join("manager.log")).unwrap_or_default();
         text.lines().rev().take(10).for_each(report);
     })?;
     let text = measured.markdown();
@@ -242,21 +239,4 @@ fn page(args: &Args, table: &str) -> String {
         args.seconds,
         machine::facts(),
     )
-}
-
-/// A folder for this run, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("primacy-bench-{}", std::process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

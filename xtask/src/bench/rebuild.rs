@@ -15,8 +15,8 @@ use primacy_types::Millis;
 use primacy_wire::Session;
 use tokio_util::sync::CancellationToken;
 
-use super::machine;
 use super::rebuilding::{self, Measured, RECIPIENT, STATEMENT};
+use super::{machine, page};
 use crate::{project, report, say};
 
 /// The servers that are measured unless others are named.
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let table = table(&rows);
     say(&table);
     if !args.dry_run {
-        project::write_page("docs/bench/rebuild.md", &page(args, &table, &load))?;
+        project::write_page("docs/bench/rebuild.md", &text(args, &table, &load))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -195,9 +195,9 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-fn page(args: &Args, table: &str, load: &str) -> String {
+fn text(args: &Args, table: &str, load: &str) -> String {
     let numbers = [("megabytes", args.megabytes, MEGABYTES)];
-    let command = rebuilding::command("rebuild", &args.server, &SERVERS, &numbers);
+    let command = page::command("rebuild", &args.server, &SERVERS, &numbers);
     format!(
         "# Rebuilding a replica\n\n\
          Measured by `{command}` on {}, on one machine: {}; load average at the \

@@ -1,7 +1,6 @@
-//! What the measurements around a rebuild have in common: a cluster with agents, data to copy, a
-//! rebuild that is followed to its end, and the command for their pages.
+//! What the measurements around a rebuild have in common: a cluster with agents, data to copy, and a
+//! rebuild that is followed to its end.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -11,8 +10,7 @@ use primacy_store::Outcome;
 use primacy_testkit::{Agents, Builder, Cluster, Manager, cluster};
 
 use super::machine;
-use crate::install;
-use crate::project::{Profile, build_primacy};
+use crate::{install, project};
 
 /// The server that is rebuilt.
 pub(super) const RECIPIENT: &str = "s3";
@@ -40,7 +38,7 @@ pub(super) fn measure<R>(
 ) -> anyhow::Result<Measured<R>> {
     let servers = install::servers(asked, usual)?;
     install::backup_program()?;
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = project::primacy(None)?;
     let program = primacy.to_str().context("the program's path is no text")?;
     let load = machine::load();
     let mut rows = Vec::new();
@@ -114,46 +112,5 @@ pub(super) async fn rebuild(
             None if begun.elapsed() > limit => bail!("the rebuild took too long: {view:?}"),
             None => tokio::time::sleep(LOOK).await,
         }
-    }
-}
-
-/// The command that measures the same again, for the page: the servers that were asked for and the numbers
-/// (option, given, usual), as far as they are not the usual ones.
-pub(super) fn command(
-    name: &str,
-    asked: &[String],
-    usual: &[&str],
-    numbers: &[(&str, u64, u64)],
-) -> String {
-    let mut text = format!("cargo xtask bench {name}");
-    let asked = if asked == usual { &[] } else { asked };
-    for server in asked {
-        let _infallible = write!(text, " --server {server}");
-    }
-    for (option, given, _) in numbers.iter().filter(|(_, given, usual)| given != usual) {
-        let _infallible = write!(text, " --{option} {given}");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::command;
-
-    #[test]
-    fn the_command_has_what_differs_from_the_usual() {
-        let usual = ["mariadb-10.11", "mysql-9.7"];
-        let asked = |servers: &[&str], seconds, megabytes| {
-            let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-            let numbers = [("seconds", seconds, 60), ("megabytes", megabytes, 512)];
-            command("agent", &servers, &usual, &numbers)
-        };
-        assert_eq!(asked(&[], 60, 512), "cargo xtask bench agent");
-        assert_eq!(asked(&usual, 60, 512), "cargo xtask bench agent");
-        assert_eq!(asked(&[], 20, 64), "cargo xtask bench agent --seconds 20 --megabytes 64");
-        assert_eq!(
-            asked(&["mysql-9.7"], 60, 64),
-            "cargo xtask bench agent --server mysql-9.7 --megabytes 64"
-        );
     }
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use primacy_api::Service;
-use primacy_sandbox::{AccountRole, Installation, Sandbox, UpOptions};
-use primacy_wire::{ConnectOptions, Session, TlsMode};
+use primacy_sandbox::{Installation, Sandbox};
+use primacy_wire::Session;
 
-use super::machine;
+use super::sandbox::{self, root};
+use super::{machine, process};
 use crate::interrupt::Interrupt;
-use crate::project::{self, Profile, build_primacy};
 use crate::stage::{Stage, parallel_appliers, perform};
-use crate::{install, report, say};
+use crate::{install, project, report, say};
 
 /// `mysqlbinlog` comes with this server.
 const PEER: &str = "mysql-9.7";
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let server = install::server(Some(PEER))?;
-    let primacy = build_primacy(Profile::Release)?;
+    let primacy = project::primacy(None)?;
     tokio::runtime::Runtime::new()?.block_on(bench(args, &server, &primacy))
 }
 
@@ -52,8 +52,7 @@ async fn bench(args: &Args, server: &Installation, primacy: &Path) -> anyhow::Re
     );
     let mut plain = None;
     for megabytes in &args.missing {
-        let mut options = UpOptions::named(format!("bench-{}", std::process::id()))?;
-        options.server = Some(server.name.clone());
+        let mut options = sandbox::options(server)?;
         options.extra_config = parallel_appliers(server);
         let act = async |stage: &Stage| failover(stage, *megabytes).await;
         let took = perform(primacy, options, &interrupt, act).await?;
@@ -103,8 +102,7 @@ fn page(files: &str, failovers: &str, load: &str) -> String {
 
 /// Measures on a relay log of this size.
 async fn files(server: &Installation, megabytes: u64) -> anyhow::Result<String> {
-    let mut options = UpOptions::named(format!("bench-{}", std::process::id()))?;
-    options.server = Some(server.name.clone());
+    let mut options = sandbox::options(server)?;
     options.replicas = 1;
     options.extra_config =
         vec!["sync_binlog = 0".into(), "innodb_flush_log_at_trx_commit = 0".into()];
@@ -120,7 +118,7 @@ async fn measure(
     megabytes: u64,
 ) -> anyhow::Result<String> {
     let (primary, replica) = (&sandbox.info().servers[0], &sandbox.info().servers[1]);
-    let mut root = root(sandbox, &replica.name).await?;
+    let mut root = Session::connect(&root(sandbox, &replica.name)?).await?;
     // The applier stands still so that nothing is purged.
     root.execute("STOP REPLICA SQL_THREAD", LIMIT).await?;
     report(&format!("writing a relay log of {megabytes} MB"));
@@ -173,9 +171,7 @@ fn built(package: &str, example: &str) -> anyhow::Result<PathBuf> {
     if !cargo.status()?.success() {
         bail!("the example {example} could not be built");
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| project::root().join("target"));
-    Ok(target.join("release/examples").join(example))
+    Ok(project::target_dir()?.join("release/examples").join(example))
 }
 
 /// What a process needed, in seconds.
@@ -186,22 +182,13 @@ struct Took {
 }
 
 fn timed(command: &mut Command) -> anyhow::Result<Took> {
-    let (before, began) = (children(), Instant::now());
+    let (before, began) = (process::cpu_seconds_of_children()?, Instant::now());
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     if !status.success() {
         bail!("{:?} ended with {status}", command.get_program());
     }
-    Ok(Took { wall: began.elapsed().as_secs_f64(), cpu: children() - before })
-}
-
-/// Seconds of processor time that ended children have used: `cutime` and `cstime` of proc(5), in
-/// ticks of 10 ms.
-fn children() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 =
-        fields.split_whitespace().skip(13).take(2).filter_map(|f| f.parse::<f64>().ok()).sum();
-    ticks / 100.0
+    let wall = began.elapsed().as_secs_f64();
+    Ok(Took { wall, cpu: process::cpu_seconds_of_children()? - before })
 }
 
 fn largest(folder: &Path, prefix: &str) -> anyhow::Result<(PathBuf, u64)> {
@@ -215,25 +202,9 @@ fn largest(folder: &Path, prefix: &str) -> anyhow::Result<(PathBuf, u64)> {
     Ok(found)
 }
 
-async fn root(sandbox: &Sandbox, server: &str) -> anyhow::Result<Session> {
-    let server = sandbox.info().server(server)?;
-    let account = sandbox.info().account(AccountRole::Root)?;
-    let options = ConnectOptions {
-        address: server.address.clone(),
-        user: account.user.clone(),
-        password: account.password.clone().into(),
-        tls: TlsMode::Off,
-        connect_timeout: Duration::from_secs(5),
-        database: None,
-        program: "bench".to_owned(),
-        unix_socket: Some(server.socket.clone()),
-    };
-    Ok(Session::connect(&options).await?)
-}
-
 /// Writes so many megabytes of rows.
 async fn write(sandbox: &Sandbox, server: &str, megabytes: u64) -> anyhow::Result<()> {
-    let mut session = root(sandbox, server).await?;
+    let mut session = Session::connect(&root(sandbox, server)?).await?;
     for sql in [
         "CREATE DATABASE IF NOT EXISTS bench",
         "CREATE TABLE IF NOT EXISTS bench.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(1000)) \
@@ -254,7 +225,7 @@ async fn write(sandbox: &Sandbox, server: &str, megabytes: u64) -> anyhow::Resul
 async fn failover(stage: &Stage, megabytes: u64) -> anyhow::Result<Duration> {
     let servers = &stage.sandbox.info().servers;
     for replica in &servers[1..] {
-        let mut session = root(&stage.sandbox, &replica.name).await?;
+        let mut session = Session::connect(&root(&stage.sandbox, &replica.name)?).await?;
         session.execute("STOP REPLICA IO_THREAD", LIMIT).await?;
     }
     if megabytes > 0 {
@@ -264,7 +235,7 @@ async fn failover(stage: &Stage, megabytes: u64) -> anyhow::Result<Duration> {
     stage.sandbox.kill(&servers[0].name).await?;
     loop {
         for replica in &servers[1..] {
-            if let Ok(mut session) = root(&stage.sandbox, &replica.name).await {
+            if let Ok(mut session) = Session::connect(&root(&stage.sandbox, &replica.name)?).await {
                 let rows = session.query("SELECT @@global.read_only", LIMIT).await?;
                 if rows.first().and_then(|row| row.at(0)) == Some("0") {
                     return Ok(began.elapsed());

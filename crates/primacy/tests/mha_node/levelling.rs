@@ -305,8 +305,7 @@ async fn the_difference_is_brought_to_another_host_over_ssh(server: &str) {
     let Some(net) = Net::new(2) else { return };
     let Some(sshds) = Sshds::start(&net, 1) else { return };
     let broken = broken(server, false).await;
-    let options = sshds.options();
-    let config = options.split('"').nth(1).unwrap();
+    let config = sshds.option();
     let address = net.host(0).address.clone();
     // From the second host to the first; all hosts of this network have the same disk.
     let ns = net.host(1).namespace.clone();

@@ -10,8 +10,7 @@ use super::application::{PROGRAM, Ran, answered};
 const MANAGER: usize = 3;
 
 async fn check(net: &Net, sshds: &Sshds, hosts: &[&str], more: &[&str]) -> Ran {
-    let options = sshds.options();
-    let options = options.split('"').nth(1).unwrap();
+    let options = sshds.option();
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &net.host(MANAGER).namespace, PROGRAM, "mha"]);
     command.arg("masterha_secondary_check").args(hosts.iter().flat_map(|host| ["-s", host]));
