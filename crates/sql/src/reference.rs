@@ -6,7 +6,7 @@ use crate::class::Route;
 use crate::classify::rules::RULES;
 use crate::pin::Pin;
 use crate::why::Why;
-use crate::word::{FUNCTIONS, Function, NEVER, NO_SPACE};
+use crate::word::{FUNCTIONS, Function, LEFT_IN_9_6, NEVER, NO_SPACE};
 
 /// A built-in function as the tables have it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub struct BuiltIn {
     pub mysql: Option<u16>,
     /// The first version of MariaDB that has it, 10.11 as 1011; `None` if none has.
     pub mariadb: Option<u16>,
+    /// The first version of MySQL that no longer has it.
+    pub mysql_until: Option<u16>,
     /// It is a stored function of that name if a space stands before its parenthesis.
     pub tight: bool,
 }
@@ -32,6 +34,7 @@ pub fn built_in_functions() -> impl Iterator<Item = BuiltIn> {
             function: group.function,
             mysql: since(group.mysql),
             mariadb: since(group.mariadb),
+            mysql_until: (group.flags & LEFT_IN_9_6 != 0).then_some(906),
             tight: group.flags & NO_SPACE != 0,
         })
     })
@@ -145,8 +148,9 @@ fn functions(page: &mut String) -> std::fmt::Result {
         let names: Vec<_> = group.names.split_whitespace().collect();
         writeln!(
             page,
-            "| {meaning}{tight} | {} | {} | {} |",
+            "| {meaning}{tight} | {}{} | {} | {} |",
             since(group.mysql, 506),
+            if group.flags & LEFT_IN_9_6 != 0 { ", until 9.5" } else { "" },
             since(group.mariadb, 1005),
             names.join(" ")
         )?;

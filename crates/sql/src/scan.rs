@@ -127,7 +127,7 @@ pub struct Scanner<'s> {
     /// The token before is one after which MySQL reads optimizer hints.
     takes_hints: bool,
     doubt: Option<Doubt>,
-    /// How many tokens there were in this statement, and the comments that speak to the proxy.
+    /// How many tokens there were, and the comments that speak to the proxy.
     tokens: u32,
     pub(crate) directive: Option<(usize, usize)>,
     pub(crate) late_directive: Option<(usize, usize)>,
@@ -296,7 +296,7 @@ impl<'s> Scanner<'s> {
 
     #[inline]
     fn token(&mut self, kind: Kind, start: usize, spaced: bool) -> Token {
-        self.tokens = if kind == Kind::Semicolon { 0 } else { self.tokens + 1 };
+        self.tokens += 1;
         self.after_point = kind == Kind::Mark(b'.');
         self.identifier_end = if kind == Kind::Quoted { self.at } else { usize::MAX };
         self.takes_hints = false;

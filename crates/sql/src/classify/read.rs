@@ -233,7 +233,7 @@ fn call(reader: &mut Reader<'_, '_>, token: Token) {
         || reader.context.sql_mode.ignore_space;
     let function = match qualified || token.kind == Kind::Quoted || !tight {
         true => Function::None,
-        false => token.slot.function_of(reader.context.oldest),
+        false => token.slot.function_of(reader.context.oldest, reader.context.newest),
     };
     let name = token.name(text);
     let class = &mut reader.class;

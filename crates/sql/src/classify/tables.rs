@@ -5,7 +5,7 @@ use crate::class::Verb;
 use crate::pin::Pin;
 use crate::scan::Kind;
 use crate::why::Why;
-use crate::word::Kw;
+use crate::word::{Kw, RESERVED};
 
 use super::reader::Reader;
 use super::{read, rules};
@@ -179,8 +179,24 @@ pub(super) fn describe(reader: &mut Reader<'_, '_>) {
         reader.class.why = Why::Metadata;
         explain(reader);
     } else {
-        read::table_name(reader);
-        read::query(reader);
+        describe_table(reader);
+    }
+}
+
+/// A table's name, and that of a column or a pattern.
+fn describe_table(reader: &mut Reader<'_, '_>) {
+    if !reader.token.is_identifier() || reader.token.slot.flags & RESERVED != 0 {
+        return rules::unknown(reader);
+    }
+    if reader.token.keyword() == Kw::SystemSchema || reader.context.session.is_in_system_schema() {
+        reader.class.because(Why::ServerLocal, Some(reader.word()));
+    }
+    read::table_name(reader);
+    if reader.token.is_identifier() || reader.token.kind == Kind::String {
+        reader.advance();
+    }
+    if !reader.statement_ends() {
+        rules::unknown(reader);
     }
 }
 

@@ -4,7 +4,7 @@
 //! anything. The rows are checked against real servers: each name must be known to the servers that
 //! its row says, so that no stored function can be called by it.
 
-use super::{NEVER, NO_SPACE};
+use super::{LEFT_IN_9_6, NEVER, NO_SPACE};
 
 /// What calling a built-in function means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +139,9 @@ pub(crate) const FUNCTIONS: &[Group] = &[
     // Words of the grammar that newer servers reserve; on older ones a stored function may have the name.
     group("OVER EXCEPT INTERSECT", Pure, 900, 1005),
     group("LATERAL", Pure, 900, NEVER),
-    group("ANY SOME", Pure, 506, NEVER),
+    group("ANY SOME", Pure, 506, 1005),
+    // `MEMBER OF (...)`
+    group("OF", Pure, 800, NEVER),
     // JSON.
     group(
         "JSON_ARRAY JSON_ARRAY_APPEND JSON_ARRAY_INSERT JSON_CONTAINS JSON_CONTAINS_PATH JSON_DEPTH JSON_EXTRACT \
@@ -152,7 +154,8 @@ pub(crate) const FUNCTIONS: &[Group] = &[
     group("JSON_ARRAYAGG JSON_OBJECTAGG", Pure, 800, 1005),
     group("JSON_OVERLAPS", Pure, 800, 1009),
     group("JSON_VALUE", Pure, 801, 1005),
-    group("JSON_TABLE", Pure, 800, 1006),
+    // On MariaDB it is a stored function outside of FROM.
+    group("JSON_TABLE", Pure, 800, NEVER),
     group("JSON_PRETTY", Pure, 800, 1010),
     group("JSON_STORAGE_SIZE JSON_STORAGE_FREE", Pure, 800, NEVER),
     group("JSON_SCHEMA_VALIDATION_REPORT", Pure, 801, NEVER),
@@ -161,12 +164,13 @@ pub(crate) const FUNCTIONS: &[Group] = &[
     group("JSON_EQUALS JSON_NORMALIZE", Pure, NEVER, 1007),
     // Bits and bytes.
     group(
-        "AES_DECRYPT AES_ENCRYPT COMPRESS INET_ATON INET_NTOA INET6_ATON INET6_NTOA MD5 SHA SHA1 SHA2 UNCOMPRESS \
+        "AES_DECRYPT AES_ENCRYPT COMPRESS INET_ATON INET_NTOA INET6_ATON INET6_NTOA SHA2 UNCOMPRESS \
          UNCOMPRESSED_LENGTH IS_IPV4 IS_IPV4_COMPAT IS_IPV4_MAPPED IS_IPV6",
         Pure,
         506,
         1005,
     ),
+    Group { names: "MD5 SHA SHA1", function: Pure, mysql: 506, mariadb: 1005, flags: LEFT_IN_9_6 },
     group("BIN_TO_UUID IS_UUID UUID_TO_BIN", Pure, 800, NEVER),
     group("CRC32C", Pure, NEVER, 1008),
     group("REGEXP_INSTR REGEXP_REPLACE REGEXP_SUBSTR", Pure, 800, 1005),
@@ -204,11 +208,17 @@ pub(crate) const FUNCTIONS: &[Group] = &[
     ),
     group("ST_LATITUDE ST_LONGITUDE ST_SWAPXY ST_TRANSFORM", Pure, 801, NEVER),
     group(
-        "MBRCONTAINS MBREQUALS MBRDISJOINT MBRINTERSECTS MBROVERLAPS MBRTOUCHES MBRWITHIN \
-         POINT LINESTRING POLYGON MULTIPOINT MULTILINESTRING MULTIPOLYGON GEOMETRYCOLLECTION",
+        "MBRCONTAINS MBREQUALS MBRDISJOINT MBRINTERSECTS MBROVERLAPS MBRTOUCHES MBRWITHIN",
         Pure,
         506,
         1005,
+    ),
+    // With another number of arguments MariaDB takes these for stored functions.
+    group(
+        "POINT LINESTRING POLYGON MULTIPOINT MULTILINESTRING MULTIPOLYGON GEOMETRYCOLLECTION",
+        Pure,
+        506,
+        NEVER,
     ),
     group("GTID_SUBSET GTID_SUBTRACT", Pure, 506, NEVER),
     // What one server or one connection knows.
