@@ -11,6 +11,7 @@ mod process;
 mod rebuild;
 mod rebuilding;
 mod rescue;
+mod sql;
 mod table;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ pub(crate) enum Bench {
     Rebuild(rebuild::Args),
     /// How fast missing events are read, cut and served, and what that adds to a failover.
     Rescue(rescue::Args),
+    /// How long the proxy takes to read a statement, with sqlparser beside.
+    Sql(sql::Args),
 }
 
 pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
@@ -48,5 +51,6 @@ pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
         Bench::Manager(args) => manager::run(args),
         Bench::Rebuild(args) => rebuild::run(args),
         Bench::Rescue(args) => rescue::run(args),
+        Bench::Sql(args) => sql::run(args),
     }
 }

@@ -319,10 +319,11 @@ impl<'s> Scanner<'s> {
             high |= byte;
             end += 1;
         }
-        if end == start + 1 && self.text.get(end) == Some(&b'\'') {
-            if let Some(token) = self.prefixed_string(start, spaced) {
-                return token;
-            }
+        if end == start + 1
+            && self.text.get(end) == Some(&b'\'')
+            && let Some(token) = self.prefixed_string(start, spaced)
+        {
+            return token;
         }
         self.at = end;
         let slot = match self.adjoins_point(start) {

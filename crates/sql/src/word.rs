@@ -241,7 +241,7 @@ mod tests {
         for name in
             groups.chain(FUNCTIONS.iter().map(|group| group.names)).flat_map(str::split_whitespace)
         {
-            for text in [name.to_owned(), name.to_lowercase(), format!("{} and more text", name)] {
+            for text in [name.to_owned(), name.to_lowercase(), format!("{name} and more text")] {
                 let found = find(text.as_bytes(), 0, name.len());
                 assert_eq!(found.name, name);
             }

@@ -14,9 +14,10 @@ pub(super) fn value<'s>(reader: &mut Reader<'s, '_>) -> Value<'s> {
     let mut tokens = 0;
     let mut constant = true;
     let depth = reader.depth;
-    while !reader.statement_ends() && !(reader.token.is(b',') && reader.depth == depth) {
+    while !reader.statement_ends() {
         // `FOR` ends the list of `SET STATEMENT`.
-        if reader.depth == depth && reader.token.keyword() == Kw::For {
+        let ends = reader.token.is(b',') || reader.token.keyword() == Kw::For;
+        if ends && reader.depth == depth {
             break;
         }
         let token = reader.token;

@@ -13,7 +13,7 @@ fn statements_go_where_the_table_says() {
     let cases = cases();
     assert!(cases.len() > 350, "{}", cases.len());
     let mut wrong = Vec::new();
-    for case in &cases {
+    for case in cases {
         for server in SERVERS {
             if !case.is_for(server.flavor) {
                 continue;

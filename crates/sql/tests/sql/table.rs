@@ -1,5 +1,7 @@
 //! The table of cases, `cases.txt`; its head says how to read it.
 
+use std::sync::LazyLock;
+
 use primacy_sql::{Charset, Context, SqlMode};
 use primacy_types::{Flavor, ServerVersion};
 
@@ -44,7 +46,13 @@ impl Case {
     }
 }
 
-pub(crate) fn cases() -> Vec<Case> {
+/// All cases; they are read once.
+pub(crate) fn cases() -> &'static [Case] {
+    static READ: LazyLock<Vec<Case>> = LazyLock::new(read);
+    &READ
+}
+
+fn read() -> Vec<Case> {
     let lines = CASES.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
