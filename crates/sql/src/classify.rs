@@ -14,6 +14,7 @@ use crate::class::{Class, Route, Verb};
 use crate::context::Context;
 use crate::hint::{self, HintProblem, HintRoute};
 use crate::pin::Pin;
+use crate::scan::Doubt;
 use crate::why::Why;
 use crate::word::Kw;
 use reader::Reader;
@@ -26,19 +27,29 @@ use reader::Reader;
 pub fn classify<'s>(text: &'s [u8], context: &Context<'_>) -> Class<'s> {
     let mut reader = Reader::new(text, context);
     statement(&mut reader);
+    let mut misread = false;
     while !reader.at_end() {
-        next_statement(&mut reader);
+        next_statement(&mut reader, &mut misread);
     }
     finish(reader)
 }
 
-/// A further statement behind a `;`.
+/// A further statement behind a `;`. Once a setting is changed by which statements are read, the
+/// server reads the rest of the text by the new one, and this reader by the old one.
 #[cold]
-fn next_statement(reader: &mut Reader<'_, '_>) {
+fn next_statement(reader: &mut Reader<'_, '_>, misread: &mut bool) {
+    let own = &reader.class.changes[reader.judged..];
+    *misread |= own.iter().any(changes_reading);
     let before = std::mem::replace(&mut reader.class, Class::of(Verb::Empty, Why::OnlyReads));
     reader.next_statement();
     statement(reader);
     let last = std::mem::replace(&mut reader.class, before);
+    reader.judged = reader.class.changes.len();
+    if *misread && last.verb != Verb::Empty {
+        reader.class.doubt = Some(Doubt::Mode);
+        reader.class.pins(Pin::Opaque);
+        reader.class.can_retry = false;
+    }
     merge(&mut reader.class, last);
 }
 
@@ -124,6 +135,17 @@ fn merge<'s>(class: &mut Class<'s>, mut next: Class<'s>) {
     class.can_retry &= next.can_retry;
     class.counts_found_rows |= next.counts_found_rows;
     class.statements += 1;
+}
+
+/// Whether what follows in the same text is cut into words in another way.
+fn changes_reading(change: &Change<'_>) -> bool {
+    match change {
+        Change::Names(..) | Change::CharacterSet(_) => true,
+        Change::SystemVariable { name, .. } => ["sql_mode", "character_set_client"]
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word.as_bytes())),
+        _ => false,
+    }
 }
 
 /// What holds for the whole text: doubts and hints.

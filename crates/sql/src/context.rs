@@ -155,6 +155,17 @@ pub trait Session {
         false
     }
 
+    /// Whether there are views that call stored functions: only then are names asked for. A
+    /// statement does not show what is in a view; `information_schema.views` does.
+    fn has_views_that_may_write(&self) -> bool {
+        false
+    }
+
+    /// Whether a view of this name calls a stored function that is not known to only read.
+    fn is_view_that_may_write(&self, _name: &[u8]) -> bool {
+        false
+    }
+
     /// Where the value of a user variable is known.
     fn user_variable(&self, _name: &[u8]) -> VariableState {
         VariableState::Unset

@@ -50,6 +50,8 @@ reasons! {
     Metadata: Primary, true, "servers differ in what they say of plans, statistics and status";
     /// A function that is not built in.
     UnknownFunction: Primary, true, "it calls a function that is not built in and could do anything";
+    /// A view that calls a stored function.
+    ReadsUnsafeView: Primary, true, "it reads a view that calls a function which could do anything";
     /// A user variable whose value only the primary's connection has.
     VariableOnPrimary: Primary, false, "it reads a user variable whose value only the primary's connection has";
     /// BEGIN.

@@ -45,7 +45,7 @@ pub(super) fn write(reader: &mut Reader<'_, '_>, verb: Verb) {
 /// Steps over a table's name, and notices if it is a temporary one.
 pub(super) fn table_name(reader: &mut Reader<'_, '_>) {
     while reader.token.is_identifier() {
-        temporary(reader, reader.token);
+        watched(reader, reader.token);
         reader.advance();
         if !reader.takes_mark(b'.') {
             break;
@@ -70,6 +70,10 @@ pub(super) fn one(reader: &mut Reader<'_, '_>, token: Token) {
         Kind::Word => word(reader, token),
         Kind::Quoted => quoted(reader, token),
         Kind::Mark(b'(') => {
+            // The query of `WITH x AS (...) (SELECT ...)`.
+            if reader.depth == 0 && reader.earlier.is(b')') {
+                reader.in_with_list = false;
+            }
             reader.depth += 1;
             reader.ordered &= !level(reader.depth);
         }
@@ -89,8 +93,8 @@ fn level(depth: u32) -> u64 {
 
 #[inline]
 fn word(reader: &mut Reader<'_, '_>, token: Token) {
-    if reader.has_temporary_tables {
-        temporary(reader, token);
+    if reader.watches_names {
+        watched(reader, token);
     }
     match token.keyword() {
         Kw::None | Kw::Clause => {}
@@ -158,8 +162,8 @@ fn into(reader: &mut Reader<'_, '_>) {
 }
 
 fn quoted(reader: &mut Reader<'_, '_>, token: Token) {
-    if reader.has_temporary_tables {
-        temporary(reader, token);
+    if reader.watches_names {
+        watched(reader, token);
     }
     let name = token.name(reader.text);
     let may_be_schema = reader.token.is(b'.') || reader.class.verb == Verb::Show;
@@ -171,9 +175,15 @@ fn quoted(reader: &mut Reader<'_, '_>, token: Token) {
     }
 }
 
-fn temporary(reader: &mut Reader<'_, '_>, token: Token) {
-    if reader.has_temporary_tables && reader.context.session.is_temporary(token.name(reader.text)) {
-        reader.class.because(Why::TouchesTemporaryTable, Some(token.name(reader.text)));
+fn watched(reader: &mut Reader<'_, '_>, token: Token) {
+    if !reader.watches_names {
+        return;
+    }
+    let (session, name) = (reader.context.session, token.name(reader.text));
+    if reader.has_temporary_tables && session.is_temporary(name) {
+        reader.class.because(Why::TouchesTemporaryTable, Some(name));
+    } else if session.is_view_that_may_write(name) {
+        reader.class.because(Why::ReadsUnsafeView, Some(name));
     }
 }
 
@@ -224,7 +234,12 @@ fn call(reader: &mut Reader<'_, '_>, token: Token) {
             Kind::Mark(b')') | Kind::String | Kind::Number => true,
             _ => reader.earlier.keyword() == Kw::As,
         };
-        if is_alias || (reader.in_with_list && reader.depth == 0) {
+        let in_with_list = reader.in_with_list
+            && reader.depth == 0
+            && (reader.earlier.is(b',')
+                || reader.earlier.keyword() == Kw::With
+                || reader.earlier.text(text).eq_ignore_ascii_case(b"RECURSIVE"));
+        if is_alias || in_with_list {
             return;
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Reader<'s, 'c> {
     /// The one before that.
     pub(super) earlier: Token,
     pub(super) class: Class<'s>,
+    /// How many of the class's changes were looked at already.
+    pub(super) judged: usize,
     /// Open parentheses.
     pub(super) depth: u32,
     /// Levels of parentheses that have an ORDER BY, as bits.
@@ -30,6 +32,8 @@ pub(super) struct Reader<'s, 'c> {
     /// Every user variable named is assigned: LOAD DATA, OUT parameters.
     pub(super) assigns_variables: bool,
     pub(super) has_temporary_tables: bool,
+    /// There are temporary tables or views that matter.
+    pub(super) watches_names: bool,
 }
 
 const NO_TOKEN: Token =
@@ -48,12 +52,15 @@ impl<'s, 'c> Reader<'s, 'c> {
             before: NO_TOKEN,
             earlier: NO_TOKEN,
             class: Class::of(Verb::Empty, Why::OnlyReads),
+            judged: 0,
             depth: 0,
             ordered: 0,
             in_with_list: false,
             in_block: false,
             assigns_variables: false,
             has_temporary_tables: context.session.has_temporary_tables(),
+            watches_names: context.session.has_temporary_tables()
+                || context.session.has_views_that_may_write(),
         }
     }
 

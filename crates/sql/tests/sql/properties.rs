@@ -98,7 +98,7 @@ proptest! {
         prop_assert_eq!(at, text.len(), "everything is read");
         let class = classify(&text, &context);
         prop_assert!(class.doubt.is_none() || class.route == Route::Primary);
-        prop_assert_eq!(class.doubt.is_some(), scanner.doubt().is_some());
+        prop_assert!(class.doubt.is_some() || scanner.doubt().is_none());
         let mut small = [0; 16];
         let mut large = vec![0; text.len() * 4 + 64];
         let (short, long) = (digest(&text, &context, &mut small), digest(&text, &context, &mut large));

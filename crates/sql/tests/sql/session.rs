@@ -95,6 +95,23 @@ fn a_temporary_table_is_followed_to_its_new_name() {
 }
 
 #[test]
+fn a_view_that_calls_functions_is_for_the_primary() {
+    struct Watching;
+    impl Session for Watching {
+        fn has_views_that_may_write(&self) -> bool {
+            true
+        }
+
+        fn is_view_that_may_write(&self, name: &[u8]) -> bool {
+            name == b"calls"
+        }
+    }
+    let context = Context { session: &Watching, ..Context::new(ServerVersion::mysql(9, 7, 4)) };
+    assert_eq!(classify(b"SELECT * FROM app.calls", &context).why, Why::ReadsUnsafeView);
+    assert_eq!(classify(b"SELECT * FROM app.other", &context).why, Why::OnlyReads);
+}
+
+#[test]
 fn in_a_schema_of_the_server_every_query_is_local() {
     struct Inside;
     impl Session for Inside {
