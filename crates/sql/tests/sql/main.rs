@@ -1,8 +1,6 @@
 //! What is said of statements: tables of cases, laws that hold for any bytes, and an independent
 //! parser as a witness. That servers agree is tested in `crates/primacy/tests/sql.rs`.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 mod cases;
 mod changes;
 mod digests;
