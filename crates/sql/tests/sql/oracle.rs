@@ -127,7 +127,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
     #[test]
     fn no_mixture_of_pieces_hides_a_write(text in pieces()) {
         for flavor in [Flavor::MySql, Flavor::MariaDb] {

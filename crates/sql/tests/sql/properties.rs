@@ -80,7 +80,7 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_panics_and_tokens_cover_what_is_read(text in texts(), context in contexts()) {
@@ -215,10 +215,11 @@ fn deep_and_long_statements_end() {
         "in (1,2),",
         "values (1),(2),",
         "/*!99999 /*",
+        "set @a=1;",
     ] {
-        let text = unit.repeat(200_000);
+        let text = unit.repeat(20_000);
         let class = classify(text.as_bytes(), &context);
-        // Of all these the servers would make nothing; only the last could be the beginning of a query.
+        // Of these only VALUES begins a query; whether it is right is for the server to say.
         assert!(class.route != Route::Replica || unit.starts_with("values"), "{unit}");
         let mut buffer = [0; 64];
         assert!(digest(text.as_bytes(), &context, &mut buffer).length <= 64);
