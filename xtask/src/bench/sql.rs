@@ -17,6 +17,7 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a build and a measurement that a person waits for")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let load = machine::load();
     // A program of its own: xtask itself is built without optimization.
