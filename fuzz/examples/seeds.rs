@@ -44,6 +44,18 @@ fn main() {
     agents(&mut seeds);
     health(&mut seeds);
     mha(&mut seeds);
+    statements(&mut seeds);
+}
+
+/// The statements of the tests' table, on MySQL and on MariaDB.
+fn statements(seeds: &mut Seeds) {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sql/tests/sql/cases.txt");
+    let table = fs::read_to_string(table).expect("a file of the tests");
+    for (number, line) in table.lines().enumerate() {
+        let Some((_, statement)) = line.split_once(" | ") else { continue };
+        let choice = if number % 2 == 0 { 1 } else { 3 };
+        seeds.add("sql", &[&[choice], statement.as_bytes()].concat());
+    }
 }
 
 /// Files as MHA's users have them, right and wrong.

@@ -21,6 +21,7 @@ mod mha;
 mod payload;
 mod relay;
 mod request;
+mod sql;
 mod undo;
 mod wire;
 
@@ -28,7 +29,7 @@ mod wire;
 type Target = fn(&[u8]);
 
 /// The targets by name.
-const TARGETS: [(&str, Target); 15] = [
+const TARGETS: [(&str, Target); 16] = [
     ("binlog_reader", binlog::target),
     ("binlog_relay", relay::target),
     ("binlog_cut", cut::target),
@@ -44,6 +45,7 @@ const TARGETS: [(&str, Target); 15] = [
     ("agent_request", agent::target),
     ("health_question", health::target),
     ("mha_config", mha::target),
+    ("sql", sql::target),
 ];
 
 /// Runs a target once, within the memory that its input entitles it to.

@@ -14,6 +14,7 @@ mod rebuild;
 mod rebuilding;
 mod rescue;
 mod sandbox;
+mod sql;
 mod table;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub(crate) enum Bench {
     Rebuild(rebuild::Args),
     /// How fast missing events are read, cut and served, and what that adds to a failover.
     Rescue(rescue::Args),
+    /// How long the proxy takes to read a statement, with sqlparser beside.
+    Sql(sql::Args),
 }
 
 pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
@@ -54,5 +57,6 @@ pub(crate) fn run(what: &Bench) -> anyhow::Result<ExitCode> {
         Bench::Mha(args) => mha::run(args),
         Bench::Rebuild(args) => rebuild::run(args),
         Bench::Rescue(args) => rescue::run(args),
+        Bench::Sql(args) => sql::run(args),
     }
 }

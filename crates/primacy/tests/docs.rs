@@ -38,6 +38,14 @@ fn the_table_of_mhas_keys_is_current() {
 }
 
 #[test]
+fn the_tables_of_routing_are_current() {
+    let mark = "<!-- the rest is generated: crates/primacy/tests/docs.rs -->\n\n";
+    let page = std::fs::read_to_string(root().join("docs/proxy-routing.md")).unwrap();
+    let (head, _) = page.split_once(mark).expect("the tables have their mark");
+    is_current("docs/proxy-routing.md", &format!("{head}{mark}{}", primacy_sql::reference()));
+}
+
+#[test]
 fn the_page_of_checks_is_current() {
     is_current("docs/checks.md", &primacy_plan::findings_reference());
 }
