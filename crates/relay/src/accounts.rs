@@ -103,9 +103,9 @@ impl Accounts {
     /// The account that a client is: the first whose host is the client's and whose name is the
     /// client's or empty. Names are compared byte by byte.
     pub fn find(&self, user: &str, peer: &Peer) -> Option<&Account> {
-        self.rows.iter().find(|row| {
-            (row.user == user || row.user.is_empty()) && row.host.matches(peer)
-        })
+        self.rows
+            .iter()
+            .find(|row| (row.user == user || row.user.is_empty()) && row.host.matches(peer))
     }
 
     /// Whether anybody may come from there: servers end the connection of others before a greeting,

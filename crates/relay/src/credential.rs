@@ -262,7 +262,10 @@ mod tests {
             ("mysql_native_password", &b"*14E6"[..]),
             ("mysql_native_password", b"*zzE65567ABDB5135D0CFD9A70B3032C179A49EE7"),
             ("mysql_native_password", b"*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"),
-            ("caching_sha2_password", b"$A$005$THISISACOMBINATIONOFINVALIDSALTANDPASSWORDTHATMUSTNEVERBRBEUSED!"),
+            (
+                "caching_sha2_password",
+                b"$A$005$THISISACOMBINATIONOFINVALIDSALTANDPASSWORDTHATMUSTNEVERBRBEUSED!",
+            ),
             ("caching_sha2_password", b"$A$"),
             ("sha256_password", b"$5$short$x"),
             ("ed25519", b"invalid"),

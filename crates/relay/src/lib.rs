@@ -3,11 +3,15 @@
 //!
 //! On the hot path bytes stay where they were read: [`Inlet`] cuts what a client sends into commands,
 //! [`Walker`] goes from packet header to packet header of a server's answer and tells where it ends,
-//! and [`rewrite`] changes numbers in place. Nothing here decides where a statement goes.
+//! and [`rewrite`] changes numbers in place. Before that, [`door`] takes a client through its login
+//! against the servers' own [`accounts`]. Nothing here decides where a statement goes.
 
+pub mod accounts;
 mod answer;
 mod attributes;
 mod command;
+pub mod credential;
+pub mod door;
 mod ending;
 mod inlet;
 pub mod rewrite;

@@ -55,7 +55,8 @@ impl<'a> Changes<'a> {
                 first
             }
             1 => Change::Schema(data.lenenc_bytes()?),
-            2 => Change::State(data.lenenc_bytes()? == b"1"),
+            // MariaDB 10.11 and MySQL 9.7 leave out the length that their manuals name.
+            2 => Change::State(data.rest().last() == Some(&b'1')),
             3 => {
                 // How they are written: 0, as text, is the only way that there is.
                 data.u8()?;
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_read() {
-        let state = b"\x00\x0f\x0aautocommit\x03OFF\x01\x05\x04test\x02\x02\x011\
+        let state = b"\x00\x0f\x0aautocommit\x03OFF\x01\x05\x04test\x02\x011\
             \x03\x06\x00\x04u:12\x04\x07\x06START;\x05\x09\x08T_______\x09\x01x";
         let found: Vec<_> = changes(state).into_iter().map(Result::unwrap).collect();
         assert_eq!(

@@ -166,7 +166,11 @@ mod tests {
             ("::1", "::1", true),
             ("127.0.0.1", "::ffff:127.0.0.1", true),
         ] {
-            assert_eq!(HostPattern::parse(host).matches(&at(address)), expected, "{host} {address}");
+            assert_eq!(
+                HostPattern::parse(host).matches(&at(address)),
+                expected,
+                "{host} {address}"
+            );
         }
         assert!(HostPattern::parse("loc%").matches(&Peer::local()));
         assert!(!HostPattern::parse("127.0.0.1").matches(&Peer::local()));

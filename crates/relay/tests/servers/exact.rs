@@ -93,9 +93,9 @@ fn id_in(answer: &[u8]) -> u32 {
 
 async fn every_answer_ends_where_the_next_one_begins(server: &str) {
     let cluster = cluster(server).replicas(0).option("max_allowed_packet=64M").up().await;
-    let setup = "CREATE TABLE app.rows (id BIGINT PRIMARY KEY, t LONGTEXT); \
-        INSERT INTO app.rows VALUES (1, 'a'), (2, NULL), (3, REPEAT('x', 300)); \
-        CREATE PROCEDURE app.both() BEGIN SELECT * FROM app.rows; SELECT 1; END";
+    let setup = "CREATE TABLE app.few (id BIGINT PRIMARY KEY, t LONGTEXT); \
+        INSERT INTO app.few VALUES (1, 'a'), (2, NULL), (3, REPEAT('x', 300)); \
+        CREATE PROCEDURE app.both() BEGIN SELECT * FROM app.few; SELECT 1; END";
     let mut root = Raw::app(&cluster, BASIC.into()).await;
     let (told, _) = root.exactly(COM_QUERY, setup.as_bytes()).await;
     assert_eq!(told, ["ended=0", "ended=3", "ended=0"]);
@@ -114,14 +114,14 @@ async fn every_answer_ends_where_the_next_one_begins(server: &str) {
         let mut raw = Raw::app(&cluster, wanted | u64::from(BASIC)).await;
         let flags = format!("{wanted:#x}");
         let texts: &[(&str, &[&str])] = &[
-            ("SELECT * FROM app.rows", &["columns=2", "ended=0"]),
-            ("SELECT * FROM app.rows WHERE id = 9", &["columns=2", "ended=0"]),
+            ("SELECT * FROM app.few", &["columns=2", "ended=0"]),
+            ("SELECT * FROM app.few WHERE id = 9", &["columns=2", "ended=0"]),
             ("SELECT 1; SELECT 2, 3", &["columns=1", "ended=0", "columns=2", "ended=0"]),
             ("DO 1; SELECT 1; SELEC", &["ended=0", "columns=1", "ended=0", "failed=1064"]),
             ("SELECT 1 FROM app.none", &["failed=1146"]),
             ("CALL app.both()", &["columns=2", "ended=0", "columns=1", "ended=0", "ended=0"]),
-            ("UPDATE app.rows SET t = 'b' WHERE id = 1", &["ended=1"]),
-            ("UPDATE app.rows SET t = 'a' WHERE id = 1", &["ended=1"]),
+            ("UPDATE app.few SET t = 'b' WHERE id = 1", &["ended=1"]),
+            ("UPDATE app.few SET t = 'a' WHERE id = 1", &["ended=1"]),
             ("USE app", &["ended=0"]),
             ("SET @a = 1, autocommit = 1", &["ended=0"]),
             ("", &["failed=1065"]),
@@ -141,7 +141,7 @@ async fn every_answer_ends_where_the_next_one_begins(server: &str) {
             assert_eq!(raw.exactly(0x16, text.as_bytes()).await.0, [expected], "{text} {flags}");
         }
         assert_eq!(raw.exactly(0x16, b"SELEC").await.0, ["failed=1064"]);
-        let (told, answer) = raw.exactly(0x16, b"SELECT id, t FROM rows WHERE id >= ?").await;
+        let (told, answer) = raw.exactly(0x16, b"SELECT id, t FROM few WHERE id >= ?").await;
         assert_eq!(told, ["1/2"], "{flags}");
         let id = id_in(&answer);
         for _ in 0..2 {
@@ -172,7 +172,7 @@ async fn every_answer_ends_where_the_next_one_begins(server: &str) {
         assert!(raw.exactly(0x09, b"").await.0.is_empty());
         assert_eq!(raw.exactly(0x1B, &[0, 0]).await.0, ["ended=0"], "{flags}");
         if !mysql || old {
-            assert_eq!(raw.exactly(0x04, b"rows\0").await.0, ["ended=0"], "{flags}");
+            assert_eq!(raw.exactly(0x04, b"few\0").await.0, ["ended=0"], "{flags}");
             assert_eq!(raw.exactly(0x0A, b"").await.0.last().unwrap(), "ended=0");
         }
         assert_eq!(raw.exactly(0x0C, &u32::MAX.to_le_bytes()).await.0, ["failed=1094"]);
@@ -183,16 +183,15 @@ async fn every_answer_ends_where_the_next_one_begins(server: &str) {
         if wanted & u64::from(OPTIONAL_METADATA) != 0 && !old {
             let set = b"SET resultset_metadata = NONE";
             assert_eq!(raw.exactly(COM_QUERY, set).await.0, ["ended=0"]);
-            let rows = raw.exactly(COM_QUERY, b"SELECT id, t FROM app.rows").await;
+            let rows = raw.exactly(COM_QUERY, b"SELECT id, t FROM app.few").await;
             assert_eq!(rows.0, ["columns=2", "ended=0"], "{flags}");
-            let (told, answer) =
-                raw.exactly(0x16, b"SELECT id, t FROM app.rows WHERE id > ?").await;
+            let (told, answer) = raw.exactly(0x16, b"SELECT id, t FROM app.few WHERE id > ?").await;
             assert_eq!(told, ["1/2"], "{flags}");
             let rows = raw.exactly(0x17, &execute(id_in(&answer), 0, Some(0))).await;
             assert_eq!(rows.0, ["columns=2", "ended=0"], "{flags}");
         }
         if raw.agreed.flags() & MARIADB_BULK != 0 {
-            let (_, answer) = raw.exactly(0x16, b"INSERT INTO app.rows (id) VALUES (?)").await;
+            let (_, answer) = raw.exactly(0x16, b"INSERT INTO app.few (id) VALUES (?)").await;
             // Two sets of one BIGINT; types are sent.
             let mut bulk = [&id_in(&answer).to_le_bytes()[..], &[0x80, 0, 8, 0]].concat();
             for value in [100_u64, 101] {
@@ -200,7 +199,7 @@ async fn every_answer_ends_where_the_next_one_begins(server: &str) {
                 bulk.extend_from_slice(&value.to_le_bytes());
             }
             assert_eq!(raw.exactly(0xFA, &bulk).await.0, ["ended=2"], "{flags}");
-            let delete = b"DELETE FROM app.rows WHERE id > 99";
+            let delete = b"DELETE FROM app.few WHERE id > 99";
             assert_eq!(raw.exactly(COM_QUERY, delete).await.0, ["ended=2"]);
         }
     }
