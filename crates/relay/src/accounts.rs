@@ -87,11 +87,12 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Of the rows of `mysql.user`, without roles.
-    pub fn new(mut rows: Vec<Account>) -> Self {
+    /// Of the rows of `mysql.user` in the order of its primary key, without roles. The families
+    /// differ in which of two patterns is the more specific one.
+    pub fn new(mut rows: Vec<Account>, mariadb: bool) -> Self {
         // The most specific host first, then named accounts before the anonymous one; rows that
         // are alike stay as they came.
-        rows.sort_by_key(|row| std::cmp::Reverse((row.host.specificity(), !row.user.is_empty())));
+        rows.sort_by_key(|row| std::cmp::Reverse((row.host.rank(mariadb), !row.user.is_empty())));
         Self { rows }
     }
 
@@ -133,7 +134,7 @@ mod tests {
 
     fn found(rows: &[(&str, &str)], user: &str, peer: &Peer) -> Option<String> {
         let rows = rows.iter().map(|(user, host)| account(user, host)).collect();
-        let accounts = Accounts::new(rows);
+        let accounts = Accounts::new(rows, true);
         let found = accounts.find(user, peer)?;
         Some(format!("{}@{}", found.user, found.host))
     }
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn nobody_comes_from_a_host_that_no_row_has() {
-        let accounts = Accounts::new(vec![account("u", "localhost"), account("", "10.%")]);
+        let accounts = Accounts::new(vec![account("u", "localhost"), account("", "10.%")], false);
         assert!(accounts.lets_in_from(&Peer::local()));
         assert!(accounts.lets_in_from(&peer("10.9.9.9", "")));
         assert!(!accounts.lets_in_from(&peer("11.9.9.9", "")));

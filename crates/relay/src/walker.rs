@@ -303,9 +303,12 @@ impl Walker {
             (Phase::Prepared, Some(first)) => {
                 Err(Malformed(format!("{first:#04x} begins no prepared statement")).into())
             }
-            (Phase::ParametersEnd { columns }, _) => {
+            (Phase::ParametersEnd { columns, defined }, _) => {
                 Ending::parse(packet, self.agreed)?;
-                self.phase = Phase::columns_of_statement(columns);
+                self.phase = match defined {
+                    true => Phase::columns_of_statement(columns),
+                    false => Phase::ends_of_statement(0, columns, false),
+                };
                 Ok(())
             }
             (Phase::StatementEnd, _) => {
@@ -375,7 +378,10 @@ impl Walker {
         let defined = !self.agreed.has(OPTIONAL_METADATA) || reader.is_empty() || reader.u8()? != 0;
         self.phase = match defined {
             true => Phase::parameters_of_statement(parameters, columns),
-            false => Phase::Done,
+            false => {
+                let no_eof = self.agreed.has(DEPRECATE_EOF);
+                Phase::ends_of_statement(parameters, columns, no_eof)
+            }
         };
         tell(Event::Prepared(Prepared { statement_id, columns, parameters, warnings }));
         Ok(())

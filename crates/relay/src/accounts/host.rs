@@ -62,18 +62,33 @@ impl HostPattern {
         named || peer.address.is_some_and(|address| is_like(&address.to_string(), &self.text))
     }
 
-    /// What comes first is higher: names and addresses, networks by bits, networks by mask,
-    /// patterns by how far it is to their first wildcard, `%`, and last the empty host.
-    pub(super) fn specificity(&self) -> usize {
-        const LITERAL: usize = 130;
-        match self.network {
-            Some(network) => LITERAL - if network.by_bits { 1 } else { 2 },
-            None if self.text.is_empty() => 0,
-            None => match first_wildcard(&self.text) {
-                // Servers count no further than 127.
-                Some(at) => (at + 1).min(127),
-                None => LITERAL,
-            },
+    /// The order in which servers look through hosts, the highest first. Patterns of one rank,
+    /// for which MySQL has no rule, stand as they are read.
+    ///
+    /// MySQL: what has no wildcard, then by how far it is to the first wildcard (or a network's
+    /// slash: patterns, then networks by bits, then by mask), `%`, the empty host. MariaDB: what
+    /// has no wildcard, networks by their size, patterns without `%` and then those with it, by how
+    /// many characters are fixed and by how near the first wildcard is. Seen on MySQL 9.7 and
+    /// MariaDB 10.11; the manuals tell only that the more specific host comes first.
+    pub(super) fn rank(&self, mariadb: bool) -> [usize; 4] {
+        let text = &self.text;
+        let first = first_wildcard(text);
+        match (self.network, first) {
+            _ if text.is_empty() => [0; 4],
+            (Some(network), _) if mariadb => [4, network.mask.count_ones() as usize, 0, 0],
+            (Some(network), _) => {
+                let slash = text.find('/').unwrap_or(text.len());
+                let bits = network.mask.count_ones() as usize;
+                [2, slash, usize::from(network.by_bits), bits]
+            }
+            (None, None) => [5, 0, 0, 0],
+            (None, Some(first)) if mariadb => {
+                let fixed = text.bytes().filter(|byte| !matches!(byte, b'%' | b'_')).count();
+                let one = usize::from(text.as_bytes().get(first) == Some(&b'_'));
+                [if text.contains('%') { 2 } else { 3 }, fixed, usize::MAX - first, one]
+            }
+            (None, Some(_)) if text == "%" => [1, 0, 0, 0],
+            (None, Some(first)) => [2, first, 2, 0],
         }
     }
 }
@@ -182,7 +197,7 @@ mod tests {
             let plain = text.replace(['%', '_'], "x");
             prop_assert!(is_like(&plain, &plain));
             let _ = is_like(&text, &pattern);
-            let _ = HostPattern::parse(&pattern).specificity();
+            let _ = HostPattern::parse(&pattern).rank(true);
         }
     }
 }

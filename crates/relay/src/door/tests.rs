@@ -47,17 +47,20 @@ fn accounts() -> Accounts {
     expired.expired = true;
     let mut tls = account("tls", "mysql_native_password", native);
     tls.require = Require::Tls;
-    Accounts::new(vec![
-        account("native", "mysql_native_password", native),
-        account("ed", "ed25519", b"ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY"),
-        account("caching", "caching_sha2_password", &caching()),
-        account("empty", "mysql_native_password", b""),
-        account("socket", "unix_socket", b""),
-        account("pam", "pam", b""),
-        locked,
-        expired,
-        tls,
-    ])
+    Accounts::new(
+        vec![
+            account("native", "mysql_native_password", native),
+            account("ed", "ed25519", b"ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY"),
+            account("caching", "caching_sha2_password", &caching()),
+            account("empty", "mysql_native_password", b""),
+            account("socket", "unix_socket", b""),
+            account("pam", "pam", b""),
+            locked,
+            expired,
+            tls,
+        ],
+        true,
+    )
 }
 
 /// How a login went: what is known of the password, or the error's number.
@@ -232,7 +235,7 @@ fn strangers_from_elsewhere_and_without_tls_are_told_so() {
     let only_local = {
         let mut row = account("u", "mysql_native_password", b"");
         row.host = HostPattern::parse("localhost");
-        Accounts::new(vec![row])
+        Accounts::new(vec![row], false)
     };
     let peer = Peer::at("10.0.0.1".parse().unwrap());
     let (_, step) = Door::open(&identity, peer, 1, &only_local, &mut random);

@@ -27,7 +27,7 @@ pub(super) enum Phase {
     /// So many definitions of its parameters.
     Parameters { left: u16, columns: u16 },
     /// The EOF packet after them.
-    ParametersEnd { columns: u16 },
+    ParametersEnd { columns: u16, defined: bool },
     /// So many definitions of its columns.
     StatementColumns { left: u16 },
     /// The EOF packet after them.
@@ -66,6 +66,17 @@ impl Phase {
         match parameters {
             0 => Self::columns_of_statement(columns),
             left => Self::Parameters { left, columns },
+        }
+    }
+
+    /// After the head of a prepared statement whose definitions are left out: MySQL 9.7 sends the
+    /// EOF packets behind them all the same.
+    pub(super) fn ends_of_statement(parameters: u16, columns: u16, no_eof: bool) -> Self {
+        match (parameters, columns) {
+            _ if no_eof => Self::Done,
+            (0, 0) => Self::Done,
+            (0, _) => Self::StatementEnd,
+            (_, columns) => Self::ParametersEnd { columns, defined: false },
         }
     }
 
@@ -113,7 +124,7 @@ impl Phase {
             Self::Columns { left: 1 } => Self::ColumnsEnd,
             Self::Columns { left } => Self::Columns { left: left.saturating_sub(1) },
             Self::Parameters { left: 1, columns } if no_eof => Self::columns_of_statement(columns),
-            Self::Parameters { left: 1, columns } => Self::ParametersEnd { columns },
+            Self::Parameters { left: 1, columns } => Self::ParametersEnd { columns, defined: true },
             Self::Parameters { left, columns } => {
                 Self::Parameters { left: left.saturating_sub(1), columns }
             }

@@ -190,9 +190,18 @@ fn definitions_that_are_left_out_are_not_waited_for() {
             assert_eq!(whole(QUERY, agreed, &out), ["columns 2", "ended 0x2 0"]);
         }
     }
-    let (mut out, agreed) = (Vec::new(), Agreed::new(OPTIONAL_METADATA.into()));
-    Answers::new(&mut out, agreed, 1).packet(&[0, 9, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0, 0]);
-    assert_eq!(whole(Expected::Prepared, agreed, &out), ["prepared 9"]);
+    // The EOF packets behind a statement's definitions are there without them.
+    for (parameters, columns, ends) in [(1, 2, 2), (0, 2, 1), (1, 0, 1), (0, 0, 0)] {
+        for no_eof in [0, NO_EOF] {
+            let agreed = Agreed::new(u64::from(OPTIONAL_METADATA) | no_eof);
+            let mut out = Vec::new();
+            let mut answers = Answers::new(&mut out, agreed, 1);
+            answers.packet(&[0, 9, 0, 0, 0, columns, 0, parameters, 0, 0, 0, 0, 0]);
+            let ends = if no_eof == 0 { ends } else { 0 };
+            (0..ends).for_each(|_| answers.end(&Done::default()));
+            assert_eq!(whole(Expected::Prepared, agreed, &out), ["prepared 9"]);
+        }
+    }
 }
 
 #[test]

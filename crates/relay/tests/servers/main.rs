@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
+mod door;
 mod exact;
 mod raw;
 mod through;

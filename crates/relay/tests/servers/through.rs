@@ -1,6 +1,7 @@
 //! Real clients at real servers through a relay that does nothing but what the crate tells it: each
 //! must hear what it hears without the relay.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl Relay {
 }
 
 /// One client, its server, and what was read of each.
-struct Relayed {
+pub(crate) struct Relayed {
     client: TcpStream,
     server: TcpStream,
     input: Vec<u8>,
@@ -72,7 +73,7 @@ struct Relayed {
 const SIZES: [usize; 6] = [3, 1 << 16, 7, 4096, 1, 1 << 14];
 
 impl Relayed {
-    fn new(client: TcpStream, server: TcpStream) -> Self {
+    pub(crate) fn new(client: TcpStream, server: TcpStream) -> Self {
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
         let inlet = Inlet::new(1 << 30, 1 << 14);
@@ -88,6 +89,16 @@ impl Relayed {
         if !self.answer(Walker::new(Expected::Login, self.agreed), true).await? {
             return Ok(());
         }
+        self.commands().await
+    }
+
+    /// For a client and a server that are logged in.
+    pub(crate) fn set_agreed(&mut self, agreed: Agreed) {
+        self.agreed = agreed;
+    }
+
+    /// Command for command.
+    pub(crate) async fn commands(&mut self) -> Result<(), String> {
         while let Some((walker, login)) = self.command().await? {
             if !self.answer(walker, login).await? {
                 return Ok(());
@@ -234,7 +245,7 @@ impl Relayed {
 }
 
 /// One short packet with its header.
-async fn packet(socket: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) async fn packet(socket: &mut TcpStream) -> Option<Vec<u8>> {
     let mut packet = vec![0; 4];
     socket.read_exact(&mut packet).await.ok()?;
     let length = usize::from(packet[0]) | usize::from(packet[1]) << 8;
@@ -244,9 +255,15 @@ async fn packet(socket: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 /// What a command-line client printed.
-async fn printed(program: &str, options: &[&str], at: &Address, script: &str) -> String {
+pub(crate) async fn printed(
+    program: &[String],
+    options: &[&str],
+    at: &Address,
+    script: &str,
+) -> String {
     let port = at.port().to_string();
-    let mut child = Command::new(program)
+    let mut child = Command::new(&program[0])
+        .args(&program[1..])
         .args(["--no-defaults", "-h127.0.0.1", "--force", "-vv", "--local-infile=1", "-P", &port])
         .args(options)
         .stdin(Stdio::piped())
@@ -255,7 +272,8 @@ async fn printed(program: &str, options: &[&str], at: &Address, script: &str) ->
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).await.unwrap();
+    // A client that is turned away reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(script.as_bytes()).await;
     let output = timeout(LONG, child.wait_with_output()).await.expect("it ends").unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     // How long a statement took differs; the client says it in this form.
@@ -264,19 +282,24 @@ async fn printed(program: &str, options: &[&str], at: &Address, script: &str) ->
     format!("{}\n{}\n{}", output.status, out.join("\n"), text(&output.stderr))
 }
 
-/// Clients that are installed here.
-fn clients(server: &str) -> Vec<String> {
-    let mut found = vec!["mariadb".to_owned()];
-    if let Ok(installation) = primacy_sandbox::find_installation(Some("mysql-9.7")) {
-        let own = installation.command();
-        let own = std::path::Path::new(own.last().unwrap());
-        let beside =
-            own.ancestors().flat_map(|up| ["bin/mysql", "usr/bin/mysql"].map(|p| up.join(p)));
-        found.extend(beside.filter(|p| p.is_file()).take(1).map(|p| p.display().to_string()));
+/// How to call the clients that are installed here.
+pub(crate) fn clients(server: &str) -> Vec<Vec<String>> {
+    let mut found = vec![vec!["mariadb".to_owned()]];
+    // MySQL's has no mysql_native_password any more.
+    if server != "mysql-9.7" {
+        return found;
     }
-    // It does not speak to a server of 2013 any more.
-    if server == "mysql-5.6" {
-        found.truncate(1);
+    if let Ok(installation) = primacy_sandbox::find_installation(Some("mysql-9.7")) {
+        // The server's own loader and libraries, and the client that lies beside it.
+        let words = installation.command();
+        let mut words: Vec<String> =
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let server = words.pop().unwrap();
+        let client = Path::new(&server).parent().unwrap().join("../bin/mysql");
+        if client.is_file() {
+            words.push(client.display().to_string());
+            found.push(words);
+        }
     }
     found
 }
@@ -314,18 +337,18 @@ async fn command_line_clients_hear_the_same_through_the_relay(server: &str) {
         let password = format!("-p{}", app.password.expose_secret());
         let user = format!("-u{}", app.user);
         let mut options = vec![user.as_str(), &password, "--max-allowed-packet=64M", "app"];
-        if client.contains("9.7") {
+        if client.len() > 1 {
             options.insert(0, "--get-server-public-key");
         }
         let direct = printed(&client, &options, &cluster.address("s1"), &script).await;
         let relayed = printed(&client, &options, &relay.address, &script).await;
         relay.is_content();
         assert!(direct.contains("name 499") && direct.contains("17825792"), "{direct}");
-        assert!(direct == relayed, "{client}:\n{direct}\n--- through the relay:\n{relayed}");
+        assert!(direct == relayed, "{client:?}:\n{direct}\n--- through the relay:\n{relayed}");
     }
 }
 
-async fn login(at: &Address, user: &str, password: &str) -> Result<String, String> {
+pub(crate) async fn login(at: &Address, user: &str, password: &str) -> Result<String, String> {
     let options = ConnectOptions {
         address: at.clone(),
         user: user.to_owned(),
@@ -345,7 +368,7 @@ async fn login(at: &Address, user: &str, password: &str) -> Result<String, Strin
 
 /// Accounts of every plugin that this server has. Those that can be had for tests come without
 /// MariaDB's `auth_ed25519`.
-async fn accounts(cluster: &Cluster, server: &str) -> Vec<&'static str> {
+pub(crate) async fn accounts(cluster: &Cluster, server: &str) -> Vec<&'static str> {
     let statements: &[&str] = match server {
         "mysql-5.6" => &["CREATE USER native IDENTIFIED BY 'right'"],
         _ if cluster.is_mariadb() => {
