@@ -10,7 +10,7 @@
 use std::io::{self, Read, Write as _};
 
 use flate2::write::{ZlibDecoder, ZlibEncoder};
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 /// How packets are compressed.
@@ -28,6 +28,8 @@ const HEADER: usize = 7;
 const WORTH_IT: usize = 50;
 /// The most that one compressed packet carries.
 const MOST: usize = 0xFF_FFFF;
+/// A window that every frame of Zstandard may ask for, in bytes: one block.
+const LEAST_WINDOW: usize = 1 << 17;
 /// What is compressed at once: little enough to be kept for every session.
 const PIECE: usize = 1 << 18;
 
