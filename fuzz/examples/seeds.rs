@@ -358,7 +358,7 @@ fn relayed(seeds: &mut Seeds, results: [&Vec<Vec<u8>>; 2], ok: &[u8], err: &[u8]
         &[&prepared, &column, &eof, &column, &eof],
         &[tracked],
         &[progress, ok],
-        &[b"\xfb/tmp/rows", ok],
+        &[b"\xfb/data/rows", ok],
         &[b"\xfemysql_native_password\0abcdefghijklmnopqrst\0", ok],
         &[b"Uptime: 1  Threads: 2"],
     ] {

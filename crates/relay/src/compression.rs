@@ -52,7 +52,8 @@ pub enum CompressionError {
     },
 }
 
-/// Both directions of one connection, which count their packets together.
+/// Both directions of one connection, which count their packets together. The packets inside have
+/// numbers that MySQL's and MariaDB's servers take from the compressed ones: they tell nothing.
 #[derive(Clone, Debug)]
 pub struct Compression {
     algorithm: Algorithm,
@@ -154,8 +155,12 @@ fn unzip(payload: &[u8], out: &mut Bounded<'_>) -> io::Result<()> {
 }
 
 fn unzstd(payload: &[u8], out: &mut Bounded<'_>) -> io::Result<()> {
-    let mut decoder =
-        StreamingDecoder::new(payload).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    // Who compresses a piece at once needs no window beyond it; what a frame asks for is made room
+    // for before anything is read.
+    let mut frames = FrameDecoder::new();
+    frames.set_max_window_size(out.left.max(LEAST_WINDOW) as u64);
+    let mut decoder = StreamingDecoder::new_with_decoder(payload, frames)
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     let mut piece = [0; 1 << 14];
     loop {
         match decoder.read(&mut piece)? {
@@ -213,6 +218,15 @@ mod tests {
             out[4..7].copy_from_slice(&[0xFF, 0xFF, 0xFF]);
             assert!(inflated(algorithm, &out).is_err());
         }
+    }
+
+    #[test]
+    fn a_window_beyond_what_was_announced_is_not_made_room_for() {
+        // Magic number; a window of 64 MiB; an empty last block.
+        let frame = b"\x28\xb5\x2f\xfd\x00\x80\x01\0\0";
+        let packet = [&[frame.len() as u8, 0, 0, 0, 100, 0, 0][..], frame].concat();
+        let broken = Err(CompressionError::Broken { announced: 100 });
+        assert_eq!(inflated(Algorithm::Zstd, &packet), broken);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! what stands behind the answer must be the answer to the ping, and nothing else.
 
 use primacy_protocol::capability::{
-    DEPRECATE_EOF, MARIADB_BULK, MARIADB_CACHE_METADATA, MARIADB_EXTENDED_TYPES, MARIADB_PROGRESS,
-    OPTIONAL_METADATA, QUERY_ATTRIBUTES, SESSION_TRACK,
+    COMPRESS, DEPRECATE_EOF, MARIADB_BULK, MARIADB_CACHE_METADATA, MARIADB_EXTENDED_TYPES,
+    MARIADB_PROGRESS, OPTIONAL_METADATA, QUERY_ATTRIBUTES, SESSION_TRACK, ZSTD,
 };
 use primacy_protocol::packet::parse_ok;
 use primacy_relay::{Agreed, Change, Event, Inlet, Taken, Walker, command as kind_of};
@@ -13,7 +13,11 @@ use crate::on_each_server;
 use crate::raw::{BASIC, Raw, command};
 use primacy_sandbox::AccountRole;
 
-on_each_server!(every_answer_ends_where_the_next_one_begins, what_changed_of_the_session_is_told);
+on_each_server!(
+    every_answer_ends_where_the_next_one_begins,
+    what_changed_of_the_session_is_told,
+    compressed_packets_carry_the_same,
+);
 
 const COM_QUERY: u8 = 0x03;
 const COM_PING: u8 = 0x0E;
@@ -262,5 +266,57 @@ async fn what_changed_of_the_session_is_told(server: &str) {
     has("T_______");
     if mysql {
         has("gtids");
+    }
+}
+
+/// The bytes of an answer.
+async fn answered(raw: &mut Raw, text: &str) -> Vec<u8> {
+    raw.send(&command(COM_QUERY, text.as_bytes())).await;
+    let kind = kind_of(COM_QUERY).unwrap().expected(b"").unwrap();
+    let (mut walker, mut at) = (Walker::new(kind, raw.agreed), 0);
+    while !walker.has_ended() {
+        if at == raw.input.len() {
+            raw.read().await;
+        }
+        at += walker.walk(&raw.input[at..], |_| ()).unwrap().bytes;
+    }
+    assert_eq!(at, raw.input.len(), "nothing is behind the answer");
+    raw.input.split().to_vec()
+}
+
+/// Without the numbers of packets: servers that compress take those of compressed packets over.
+fn unnumbered(mut answer: Vec<u8>) -> Vec<u8> {
+    let mut at = 0;
+    while let Some(&[a, b, c, _]) = answer.get(at..at + 4).and_then(|head| head.first_chunk()) {
+        answer[at + 3] = 0;
+        at += 4 + (usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16);
+    }
+    answer
+}
+
+async fn compressed_packets_carry_the_same(server: &str) {
+    let cluster = cluster(server).replicas(0).option("max_allowed_packet=64M").up().await;
+    let basic = u64::from(BASIC | DEPRECATE_EOF);
+    let mut plain = Raw::app(&cluster, basic).await;
+    let mut ways = vec![COMPRESS];
+    if server == "mysql-9.7" {
+        ways.push(ZSTD);
+    }
+    let long = format!("SELECT LENGTH('{}')", "z".repeat(17 << 20));
+    for way in ways {
+        let mut packed = Raw::app(&cluster, basic | u64::from(way)).await;
+        assert!(packed.agreed.has(way), "{way:#x}");
+        for text in [
+            "SELECT 1",
+            "SELECT REPEAT('y', 100000), MD5('x')",
+            "SELECT RANDOM_BYTES_OF_NOBODY()",
+            "SELECT REPEAT('y', 17000000), 1; SELECT 2",
+            &long,
+            "SELECT 3",
+        ] {
+            let there = unnumbered(answered(&mut plain, text).await);
+            let here = unnumbered(answered(&mut packed, text).await);
+            assert!(there == here, "{way:#x} {}", &text[..20.min(text.len())]);
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! A client of which every byte is known: it agrees on any capabilities, and sends any packets.
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use primacy_protocol::auth::{Channel, Exchange, Plugin};
-use primacy_protocol::capability::{CONNECT_WITH_DB, LONG_PASSWORD, SSL};
+use primacy_protocol::capability::{COMPRESS, CONNECT_WITH_DB, LONG_PASSWORD, SSL, ZSTD};
 use primacy_protocol::frame::Framer;
 use primacy_protocol::packet::{
     AUTH_MORE_DATA, EOF, ERR, LoginRequest, OK, parse_auth_switch, parse_err, parse_greeting,
 };
 use primacy_relay::Agreed;
+use primacy_relay::compression::{Algorithm, Compression};
 use primacy_types::Address;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,6 +24,8 @@ pub(crate) struct Raw {
     socket: TcpStream,
     pub(crate) agreed: Agreed,
     pub(crate) input: BytesMut,
+    compression: Option<Compression>,
+    packed: BytesMut,
 }
 
 /// Where MariaDB keeps its extended capabilities in a greeting, from the end of the version.
@@ -40,7 +43,13 @@ impl Raw {
     ) -> Result<Self, u16> {
         let socket = TcpStream::connect((address.host(), address.port())).await.unwrap();
         socket.set_nodelay(true).unwrap();
-        let mut raw = Self { socket, agreed: Agreed::default(), input: BytesMut::new() };
+        let mut raw = Self {
+            socket,
+            agreed: Agreed::default(),
+            input: BytesMut::new(),
+            compression: None,
+            packed: BytesMut::new(),
+        };
         let mut framer = Framer::default();
         let packet = raw.packet(&mut framer).await;
         let greeting = parse_greeting(&packet).unwrap();
@@ -71,6 +80,9 @@ impl Raw {
             let extended = ((flags >> 32) as u32).to_le_bytes();
             request[EXTENDED_IN_LOGIN..EXTENDED_IN_LOGIN + 4].copy_from_slice(&extended);
         }
+        if raw.agreed.has(ZSTD) {
+            request.push(3);
+        }
         let mut answer = Some(request);
         loop {
             if let Some(answer) = answer.take() {
@@ -80,7 +92,13 @@ impl Raw {
             }
             let packet = raw.packet(&mut framer).await;
             match packet[0] {
-                OK => return Ok(raw),
+                OK => {
+                    // What both sides prefer where both are agreed on.
+                    let zlib = raw.agreed.has(COMPRESS).then_some(Algorithm::Zlib);
+                    let zstd = raw.agreed.has(ZSTD).then_some(Algorithm::Zstd);
+                    raw.compression = zlib.or(zstd).map(Compression::new);
+                    return Ok(raw);
+                }
                 ERR => return Err(parse_err(&packet).unwrap().code),
                 EOF => {
                     let switch = parse_auth_switch(&packet).unwrap();
@@ -94,16 +112,32 @@ impl Raw {
         }
     }
 
-    /// Bytes as they are.
+    /// Packets of a command, or bytes of a login.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        let mut out = Vec::new();
+        let bytes = match &mut self.compression {
+            Some(compression) => {
+                compression.restart();
+                compression.deflate(bytes, &mut out);
+                &out
+            }
+            None => bytes,
+        };
         timeout(LONG, self.socket.write_all(bytes)).await.expect("it is taken in time").unwrap();
     }
 
     /// More bytes into `input`.
     pub(crate) async fn read(&mut self) {
-        let read = timeout(LONG, self.socket.read_buf(&mut self.input)).await;
+        let into = if self.compression.is_some() { &mut self.packed } else { &mut self.input };
+        let read = timeout(LONG, self.socket.read_buf(into)).await;
         let count = read.expect("an answer comes in time").unwrap();
         assert!(count > 0, "the connection was closed; what came before: {:?}", self.input);
+        let Some(compression) = &mut self.compression else { return };
+        let mut out = Vec::new();
+        while let Some(count) = compression.inflate(&self.packed, &mut out).unwrap() {
+            self.packed.advance(count);
+        }
+        self.input.extend_from_slice(&out);
     }
 
     async fn packet(&mut self, framer: &mut Framer) -> bytes::Bytes {

@@ -207,11 +207,11 @@ fn definitions_that_are_left_out_are_not_waited_for() {
 #[test]
 fn a_file_is_asked_for_and_what_follows_belongs_to_the_same_answer() {
     let told = both(QUERY, |answers, agreed| {
-        answers.packet(b"\xfb/tmp/rows");
+        answers.packet(b"\xfb/data/rows");
         answers.ok(&Done { affected_rows: 7, status: 0xA, ..Done::default() });
         result_set(answers, agreed, &[], 2);
     });
-    assert_eq!(told, ["file /tmp/rows 1", "ended 0xa 7", "columns 2", "ended 0x2 0"]);
+    assert_eq!(told, ["file /data/rows 1", "ended 0xa 7", "columns 2", "ended 0x2 0"]);
 }
 
 #[test]
