@@ -105,7 +105,7 @@ fn door(switches: Switches, said: &[u8]) {
 /// The commands in these bytes, as what they are and where they end.
 fn commands(said: &[u8], chunk: usize) -> Vec<(u8, usize)> {
     let mut inlet = Inlet::new(1 << 20, 1 << 10);
-    let (mut found, mut have, mut at) = (Vec::new(), 0, 0);
+    let (mut found, mut have, mut at) = (Vec::new(), 0_usize, 0_usize);
     loop {
         if inlet.is_passing() {
             let end = at.saturating_add(chunk).min(said.len());

@@ -226,10 +226,7 @@ mod tests {
             b"PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n",
             b"PROXY TCP5 1.2.3.4 1.2.3.4 1 2\r\n",
             b"PROXY\x20\r\n",
-            &[b'P', b'R', b'O', b'X', b'Y', b' '].repeat(20)[..]
-                .iter()
-                .copied()
-                .collect::<Vec<_>>(),
+            &b"PROXY ".repeat(20),
             b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0",
             b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd",
             b"\r\n\r\n\0\r\nQUIT\n\x22\x11\0\0",
