@@ -99,7 +99,7 @@ async fn the_relay_finds_the_account_that_the_server_finds(server: &str) {
     for host in &hosts {
         cluster.sql("s1", &format!("CREATE USER who@'{host}' IDENTIFIED BY 'right'")).await;
     }
-    cluster.sql("s1", &format!("CREATE USER ''@'127.0.0.%' IDENTIFIED BY 'right'")).await;
+    cluster.sql("s1", "CREATE USER ''@'127.0.0.%' IDENTIFIED BY 'right'").await;
     // Servers that were not started anew have accounts of one rank in the order of their making.
     cluster.sql("s1", "FLUSH PRIVILEGES").await;
     let peer = Peer::at("127.0.0.1".parse().unwrap());
