@@ -280,6 +280,7 @@ fn packets(seeds: &mut Seeds) {
     let old = [&[vec![2]], &columns[..], &[eof.clone(), row.clone(), eof.clone()]].concat();
     let new = [&[vec![2]], &columns[..], &[row, end]].concat();
 
+    relayed(seeds, [&old, &new], &ok, &err);
     for plugin in ["mysql_native_password", "caching_sha2_password"] {
         for (more, rows) in [(0, &old), (DEPRECATE_EOF, &new)] {
             let mut talk = framed(&[&[greeting(plugin, more).to_bytes()]]);
@@ -336,10 +337,58 @@ fn logins(seeds: &mut Seeds) {
             let login = [&[length], &login[1..]].concat();
             let login = [&login[..1], &[0, 0, 1], &login[4..], &[20, 0, 0, 3], &[7; 20]].concat();
             seeds.with_switches("wire_login", &[0, 1], &login);
+            seeds.with_switches("relay_client", &[0, 1, 0x20], &login);
         }
     }
     let tls = [&[32, 0, 0, 1][..], &tls_request(flags | SSL, 1 << 24)].concat();
     seeds.with_switches("wire_login", &[0], &tls);
+    seeds.with_switches("relay_client", &[0], &tls);
+}
+
+/// Answers of servers to every kind of command, and the commands.
+fn relayed(seeds: &mut Seeds, results: [&Vec<Vec<u8>>; 2], ok: &[u8], err: &[u8]) {
+    let answer = |packets: &[&[u8]]| -> Vec<u8> {
+        let framed = packets.iter().enumerate().map(|(number, packet)| {
+            [&[packet.len() as u8, 0, 0, number as u8 + 1], *packet].concat()
+        });
+        framed.collect::<Vec<_>>().concat()
+    };
+    let [old, new] = results.map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let column = column_packet("?");
+    let eof = eof_packet(2);
+    let cursor = eof_packet(0x42);
+    let prepared = [0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1];
+    // `USE test` with session tracking, a report of progress, a request for a file.
+    let tracked = b"\0\0\0\x02\x40\0\0\0\x07\x01\x05\x04test";
+    let progress = b"\xff\xff\xff\x01\x01\x02\x10\x27\0\x0bcopying tab";
+    for packets in [
+        &old[..],
+        &new[..],
+        &[ok],
+        &[err],
+        &[&[1], &column, &cursor],
+        &[&prepared, &column, &eof, &column, &eof],
+        &[tracked],
+        &[progress, ok],
+        &[b"\xfb/data/rows", ok],
+        &[b"\xfemysql_native_password\0abcdefghijklmnopqrst\0", ok],
+        &[b"Uptime: 1  Threads: 2"],
+    ] {
+        seeds.with_switches("relay_server", &[0x10, 0x40, 0x90, 0xC0], &answer(packets));
+    }
+    for said in [
+        &b"\x09\0\0\0\x03SELECT 1\x01\0\0\0\x0e"[..],
+        b"\x0b\0\0\0\x03\0\x01SELECT 1",
+        b"\x0a\0\0\0\x17\x01\0\0\0\x01\x01\0\0\0",
+        b"\x09\0\0\0\x1c\x01\0\0\0\x02\0\0\0",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1024 3306\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x04\0\x0c\xea",
+        b"native\0\0shop\0\x2d\0mysql_native_password\0\x04\x01a\x01b",
+        b"\x22\0\0\0\x32\0\0\x78\x9c\xd3\x63\x60\x60\x60\x2e\x4e\xcd\x49\x4d\x2e\x51\x50\x32\x30\
+            \x34\x32\x36\x31\x35\x33\xb7\xb0\xc4\xcd\x52\x02\x00\x0c\xd1\x0a\x6c",
+    ] {
+        seeds.with_switches("relay_client", &[0, 0x12, 0x37], said);
+    }
 }
 
 /// What replicas said to real servers.

@@ -10,6 +10,7 @@ mod agent;
 mod archive;
 mod binlog;
 mod client;
+mod client_side;
 mod cut;
 mod gtid;
 mod health;
@@ -21,6 +22,7 @@ mod mha;
 mod payload;
 mod relay;
 mod request;
+mod server_side;
 mod sql;
 mod undo;
 mod wire;
@@ -29,7 +31,7 @@ mod wire;
 type Target = fn(&[u8]);
 
 /// The targets by name.
-const TARGETS: [(&str, Target); 16] = [
+const TARGETS: [(&str, Target); 18] = [
     ("binlog_reader", binlog::target),
     ("binlog_relay", relay::target),
     ("binlog_cut", cut::target),
@@ -40,6 +42,8 @@ const TARGETS: [(&str, Target); 16] = [
     ("wire_frame", wire::target),
     ("wire_client", client::target),
     ("wire_login", login::target),
+    ("relay_client", client_side::target),
+    ("relay_server", server_side::target),
     ("replication_request", request::target),
     ("gtid_text", gtid::target),
     ("agent_request", agent::target),

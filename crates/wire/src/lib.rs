@@ -1,17 +1,14 @@
 //! Connections to MySQL and MariaDB servers, with a deadline on every call and errors that tell a
 //! dead server from a silent network from a server that says no.
 //!
-//! [`Session`] is the client, [`server`] the other end. Below both, and free of sockets: [`packet`]
-//! (what is said), [`frame`] (how it is cut), [`capability`], [`auth`] (who is asking). Nothing here decides anything about a cluster, retries, or pools.
+//! [`Session`] is the client, [`server`] the other end. What is said, and how it is cut, is
+//! `primacy-protocol`'s; its modules are named here too. Nothing here decides anything about a
+//! cluster, retries, or pools.
 
-pub mod auth;
-pub mod capability;
 mod command;
 mod error;
-pub mod frame;
 mod login;
 mod options;
-pub mod packet;
 mod quote;
 mod raw;
 mod rows;
@@ -20,6 +17,8 @@ mod session;
 mod socket;
 mod stream;
 mod tls;
+
+pub use primacy_protocol::{auth, capability, frame, packet};
 
 pub use error::{Meaning, WireError, meaning};
 pub use options::{ConnectOptions, TlsMode};
