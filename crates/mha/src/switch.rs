@@ -44,6 +44,9 @@ enum SwitchError {
     /// It was begun, and could not go on for too long.
     #[error("{0}")]
     Held(String),
+    /// It was begun, and nobody waits for it any more.
+    #[error("{0}")]
+    Left(String),
     #[error(transparent)]
     Application(#[from] ApplicationError),
     #[error(transparent)]

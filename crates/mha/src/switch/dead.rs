@@ -66,9 +66,11 @@ pub(super) async fn dead(mut switching: Switching<'_, '_>) -> Result<u8, SwitchE
     is_dead(&switching, &seen, &old)?;
     let closed = switching.close_replicas(&engine, &seen.snapshot, &old).await?;
     let done = replace(&mut switching, &engine, &old, wanted, &seen).await;
-    let code = closed.unless_moved(&switching, done).await?;
-    switching.forget(&old, code);
+    let done = closed.unless_moved(&switching, done).await;
+    // The history says what was done until then, also if it did not succeed.
     engine.close().await;
+    let code = done?;
+    switching.forget(&old, code);
     Ok(code)
 }
 
@@ -108,11 +110,6 @@ async fn replace(
     };
     if let Err(error) = kept {
         log.error(format!("the flag file cannot be made: {error}"));
-    }
-    if done.is_err() {
-        // The history says what was done until then.
-        engine.close().await;
-        return Ok(switching.told(&done?));
     }
     let code = switching.told(&done?);
     debug_assert!(code == DONE || code == PARTLY, "an order that is no dry run was done");

@@ -56,6 +56,7 @@ impl Closed {
             Ok(_) => true,
             // It may have been begun, and is not put back.
             Err(SwitchError::Engine(error)) => error.kind == ErrorKind::Failed,
+            Err(SwitchError::Held(_) | SwitchError::Left(_)) => true,
             Err(_) => false,
         };
         if !moved {

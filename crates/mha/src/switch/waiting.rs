@@ -47,9 +47,10 @@ impl Switching<'_, '_> {
                 }
             };
             if interrupted {
-                return Err(SwitchError::refused(
+                return Err(SwitchError::Left(
                     "ended in the midst of it: start masterha_manager, which finishes it or puts \
-                     everything back",
+                     everything back"
+                        .to_owned(),
                 ));
             }
             interrupted = true;
