@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use primacy_plan::{
-    OperationKind, Plan, PlannedStep, Reason, Refusal, Stage, Step, diagnose, has_everything,
+    OperationKind, Plan, PlannedStep, Reason, Refusal, Stage, diagnose, has_everything,
     plan_failover,
 };
 use primacy_store::{Level, StepState};
@@ -110,8 +110,7 @@ impl Operation<'_> {
             return Err(paused());
         }
         let plan = plan_failover(snapshot, &diagnose(snapshot), request, Stage::AfterSeal)?;
-        let pairs = |s: &PlannedStep| matches!(s.step, Step::PairPositions { .. });
-        if plan.steps.iter().any(pairs) != self.shared.by_place {
+        if plan.by_place != self.shared.by_place {
             return Err(other_mode(self.shared.by_place));
         }
         Ok(plan)

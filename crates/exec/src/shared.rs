@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use primacy_plan::{Origin, Plan, Step};
+use primacy_plan::{Origin, Plan};
 use primacy_rescue::{RescueError, Served};
 use primacy_store::{OperationId, Store, StoreError};
 use primacy_types::{Address, BinlogPosition, ChannelStatus, TransactionSet};
@@ -115,9 +115,7 @@ type Sources = AsyncMutex<BTreeMap<(PathBuf, IpAddr), Arc<Served>>>;
 impl Shared {
     /// For an operation that begins.
     pub(crate) fn new(store: &Store, id: OperationId, plan: &Plan) -> Self {
-        let pairs = |s: &primacy_plan::PlannedStep| matches!(s.step, Step::PairPositions { .. });
-        let by_place = plan.steps.iter().any(pairs);
-        Self::of(store, id, by_place, false)
+        Self::of(store, id, plan.by_place, false)
     }
 
     fn of(store: &Store, id: OperationId, by_place: bool, ended: bool) -> Self {

@@ -147,16 +147,25 @@ pub fn plan_failover(
     }
     after_measure(snapshot, &old, &election, request, &mut steps, &mut notes)
         .map_err(|reason| refusal(judged.clone(), vec![reason], false))?;
+    let mut left_behind = siblings(snapshot, &old, &winner);
+    left_behind.retain(|sibling| request.failed_receivers.contains(sibling));
+    notes.extend(left_behind.iter().map(|sibling| {
+        format!(
+            "{sibling} could not be given what it lacks: it stays where it is and is named by `check`"
+        )
+    }));
     Ok(Plan {
         cluster: snapshot.cluster.clone(),
         kind: OperationKind::Failover,
         old,
         winner,
         epoch: snapshot.epoch.next(),
+        by_place: replicates_by_place(snapshot),
         steps,
         coverage: Some(coverage),
         notes,
         judged,
+        left_behind,
     })
 }
 
@@ -406,13 +415,8 @@ fn after_measure(
         steps.push(step(pair, timing.statement_limit));
     }
     // Without GTID whoever is left behind cannot follow the winner, nor acknowledge to it.
-    let (left, able): (Vec<_>, Vec<_>) =
-        siblings.iter().cloned().partition(|s| request.failed_receivers.contains(s));
-    notes.extend(left.iter().map(|s| {
-        format!(
-            "{s} could not be given what it lacks: it stays where it is and is named by `check`"
-        )
-    }));
+    let able = siblings.iter().filter(|s| !request.failed_receivers.contains(*s));
+    let able: Vec<Address> = able.cloned().collect();
     let semi_sync = semi_sync(snapshot, old, winner, &able, None, steps, notes)?;
     steps.push(detach(snapshot, winner));
     steps.push(step(

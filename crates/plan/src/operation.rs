@@ -67,6 +67,9 @@ pub struct Plan {
     pub winner: Address,
     /// The epoch of the new primary.
     pub epoch: Epoch,
+    /// Whether its steps count in places of the old primary's binary logs, not in GTIDs.
+    #[serde(default)]
+    pub by_place: bool,
     /// The steps.
     pub steps: Vec<PlannedStep>,
     /// What can be said about acknowledged rows (failover only).
@@ -75,6 +78,9 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// How every other server was judged.
     pub judged: Vec<Judged>,
+    /// Replicas that could not be given what they lack: they stay where they are.
+    #[serde(default)]
+    pub left_behind: Vec<Address>,
 }
 
 impl Plan {

@@ -95,10 +95,12 @@ pub fn plan_switchover(
         old,
         winner,
         epoch: snapshot.epoch.next(),
+        by_place: replicates_by_place(snapshot),
         steps,
         coverage: None,
         notes,
         judged,
+        left_behind: Vec::new(),
     })
 }
 
@@ -276,9 +278,11 @@ pub fn plan_reopen(snapshot: &ClusterSnapshot, primary: &Address) -> Plan {
         old: primary.clone(),
         winner: primary.clone(),
         epoch,
+        by_place: false,
         steps,
         coverage: None,
         notes: vec![format!("{primary} was restarted and keeps its role in epoch {epoch}")],
         judged: Vec::new(),
+        left_behind: Vec::new(),
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use primacy_mha_config::decoded;
 use primacy_mha_config::edit::remove_block;
-use primacy_plan::managed_source;
+use primacy_plan::{Plan, managed_source};
+use primacy_store::OperationRecord;
 use primacy_types::{Address, ClusterSnapshot};
 use tokio::time::{Instant, sleep};
 
@@ -22,11 +23,11 @@ const PARTLY: u8 = 10;
 
 impl Watch<'_> {
     /// The engine has made another server the primary.
-    pub(super) async fn succeeded(&mut self) -> Option<End> {
+    pub(super) async fn succeeded(&mut self, record: &OperationRecord) -> Option<End> {
         let Desk { application, orders, log, flags, .. } = self.desk;
         let old = self.master.clone();
         if orders.leaves.anything() {
-            return Some(self.left_to_a_person().await);
+            return Some(self.left_to_a_person(record).await);
         }
         let (now, behind) = self.followers().await;
         let (was, is) = (application.shown(&old), application.shown(&now));
@@ -57,7 +58,7 @@ impl Watch<'_> {
     }
 
     /// It was ordered that not all is done: what was is said, and what is for a person to do.
-    async fn left_to_a_person(&self) -> End {
+    async fn left_to_a_person(&self, record: &OperationRecord) -> End {
         let Desk { application, orders, log, flags, .. } = self.desk;
         if let Err(error) = flags.set_complete() {
             log.warning(format!("the flag file of a failover cannot be made: {error}"));
@@ -83,15 +84,12 @@ impl Watch<'_> {
             application.name,
             left.join(", and ")
         ));
-        if leaves.replicas {
-            return End { code: 0, at_once: false };
-        }
-        let (_, behind) = self.followers().await;
+        let (behind, why) = match leaves.replicas {
+            true => (left_behind(record), "could not be given what it lacks"),
+            false => (self.followers().await.1, "does not replicate from the new master"),
+        };
         for server in &behind {
-            log.error(format!(
-                "{} does not replicate from the new master",
-                application.shown(server)
-            ));
+            log.error(format!("{} {why}", application.shown(server)));
         }
         End { code: if behind.is_empty() { 0 } else { PARTLY }, at_once: false }
     }
@@ -155,4 +153,10 @@ fn follows(snapshot: &ClusterSnapshot, server: &Address, primary: &Address) -> b
     let channel = snapshot.live_channel(server);
     channel.is_some_and(|channel| channel.applier_running && channel.receiver_error.is_none())
         && managed_source(snapshot, server).as_ref() == Some(primary)
+}
+
+/// Replicas that could not be given what they lack, by the plan that was carried out.
+fn left_behind(record: &OperationRecord) -> Vec<Address> {
+    let plan = serde_json::from_value::<Plan>(record.plan.clone());
+    plan.map(|plan| plan.left_behind).unwrap_or_default()
 }

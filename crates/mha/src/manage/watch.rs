@@ -181,7 +181,7 @@ impl<'a> Watch<'a> {
     async fn judge(&mut self, record: &OperationRecord) -> Option<End> {
         let said = record.sentence.clone().unwrap_or_default();
         match record.outcome {
-            Some(Outcome::Done) => self.succeeded().await,
+            Some(Outcome::Done) => self.succeeded(record).await,
             // The primary may be back; if it is not, the engine tries again.
             Some(Outcome::BackedOut) => {
                 self.desk.log.warning(format!("the failover was given up: {said}"));

@@ -1,9 +1,10 @@
 //! What is left for a person to do, because it was ordered so.
 
+use primacy_plan::FailoverRequest;
 use primacy_plan::testing::{World, addr, cluster};
 use primacy_types::{Leaves, RefuseOrProceed};
 
-use crate::{killed, plan, says, steps};
+use crate::{ask, killed, plan, says, steps};
 
 fn leaving(world: World, replicas: bool, closed: bool) -> World {
     let mut world = world;
@@ -26,8 +27,10 @@ fn what_is_left_is_not_in_the_plan_and_is_said() {
         (true, false, vec![REIGN, OPENS, STAYS], vec![MOVES]),
         (true, true, vec![STAYS], vec![REIGN, OPENS, MOVES, "end replication"]),
     ] {
-        for world in [killed(), by_place()] {
+        for (world, by_place) in [(killed(), false), (by_place(), true)] {
             let plan = plan(&leaving(world, replicas, closed));
+            // Also where no positions are paired, because nobody is moved.
+            assert_eq!(plan.by_place, by_place);
             let steps = steps(&plan);
             for sentence in there.iter().chain(&missing) {
                 let wanted = there.contains(sentence);
@@ -47,6 +50,17 @@ fn a_replica_by_place_is_given_what_it_lacks_and_stays_where_it_is() {
     let steps = steps(&plan);
     assert!(steps.contains("let c:3306 replicate what was saved"), "{steps}");
     assert!(steps.lines().last().unwrap().contains(STAYS), "{steps}");
+}
+
+#[test]
+fn whoever_could_not_be_given_what_it_lacks_is_named_also_where_nobody_is_moved() {
+    let world = cluster(["a", "b", "c"]).by_place().primary_killed().local("a").readable("a");
+    let world = world.read("b", 900, 900).read("c", 500, 500);
+    let failed =
+        FailoverRequest { failed_receivers: vec![addr("c")], ..FailoverRequest::default() };
+    let plan = ask(&leaving(world, true, true), &failed).expect("a plan");
+    assert_eq!(plan.left_behind, [addr("c")]);
+    assert!(says(&plan, "c:3306 could not be given what it lacks"), "{:?}", plan.notes);
 }
 
 #[test]

@@ -177,6 +177,7 @@ fn a_replica_that_cannot_be_rescued_does_not_hold_up_the_others() {
     let text = steps(&plan);
     assert!(!text.contains("let c:3306") && !text.contains("point c:3306"), "{text}");
     assert!(says(&plan, "c:3306 could not be given what it lacks"), "{:?}", plan.notes);
+    assert_eq!(plan.left_behind, [addr("c")]);
     assert!(says(&plan, "commits wait until more return"), "{:?}", plan.notes);
 }
 
