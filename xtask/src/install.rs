@@ -98,7 +98,7 @@ const MHA: [(&str, &str); 5] = [
     ("/usr/sbin/sshd", "openssh-server"),
 ];
 
-/// Installs MHA, for the measurement beside it.
+/// Installs MHA, for tests and the measurement beside it.
 pub(crate) fn mha() -> anyhow::Result<()> {
     let missing = MHA.iter().filter(|(program, _)| !Path::new(program).exists());
     let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
@@ -108,7 +108,7 @@ pub(crate) fn mha() -> anyhow::Result<()> {
     if !has_apt() {
         bail!("MHA 0.58 is not installed, and there is no apt-get: install its manager and node");
     }
-    install("what is measured beside Primacy", &missing)
+    install("what is tested and measured beside Primacy", &missing)
 }
 
 /// Installs Debian's C++ compiler, if there is none.

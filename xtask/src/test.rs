@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything that CI runs after its lints.
 //!
 //! Two tiers. Without options: MariaDB 10.11 and MySQL 9.7, one case for each mode and promise.
-//! With `--matrix`: every version of the catalogue (their tests are marked `#[ignore]`), and the
-//! result as a table in docs/matrix.md.
+//! With `--matrix`: every version of the catalogue (their tests are in modules called `in_matrix`, see
+//! `primacy_testkit::on_servers!`), and the result as a table in docs/matrix.md.
 
 mod cases;
 mod matrix;
@@ -42,6 +42,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     report(&format!("Testing with {}.", names.join(", ")));
     install::system_server()?;
     if let Err(error) = install::neighbours() {
+        report(&format!("Going on without: {error:#}"));
+    }
+    if args.matrix
+        && let Err(error) = install::mha()
+    {
         report(&format!("Going on without: {error:#}"));
     }
     let absent = get_servers(&names);
@@ -94,7 +99,7 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
     if nextest {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
         if args.matrix {
-            command.args(["--run-ignored", "all"]);
+            command.arg("--ignore-default-filter");
         }
         if let Some(only) = &args.only {
             command.args(["-E", only]);
@@ -103,8 +108,8 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
         report("cargo-nextest is not installed: cargo test runs the tests, more slowly.");
         command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
         command.args(&args.only).args(["--", "--show-output", THREADS]);
-        if args.matrix {
-            command.arg("--include-ignored");
+        if !args.matrix {
+            command.args(["--skip", "in_matrix::"]);
         }
     }
     for (name, wanted) in [("PRIMACY_MATRIX", args.matrix), ("PRIMACY_REQUIRE_SERVERS", in_ci)] {
@@ -126,6 +131,10 @@ fn run_tests(args: &Args, in_ci: bool) -> anyhow::Result<bool> {
     };
     for case in cases.iter().filter(|case| case.skipped()) {
         say(&format!("SKIPPED: {} ({})", case.name, case.why().unwrap_or("no reason was given")));
+    }
+    for case in cases.iter().filter(|case| case.repeated > 0) {
+        let times = case.repeated;
+        say(&format!("REPEATED: {} ({times} times: the machine had stood still)", case.name));
     }
     if args.matrix && args.only.is_none() {
         project::write_page("docs/matrix.md", &matrix::page(&cases, &project::today()))?;

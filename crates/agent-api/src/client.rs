@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use primacy_types::{Address, Millis};
 use rustls_pki_types::ServerName;
 use serde::Serialize;
@@ -142,7 +142,10 @@ impl AgentClient {
             .await
             .map_err(|error| Sent::Failed(self.cut(&said(&*error))))?
             .to_bytes();
-        self.keep(connection);
+        // A body that is refused as too large was not read: the agent closes this connection.
+        if status != StatusCode::PAYLOAD_TOO_LARGE {
+            self.keep(connection);
+        }
         if status.is_success() {
             return Ok((checksum, body));
         }

@@ -419,31 +419,11 @@ async fn a_manager_that_keeps_running_watches_the_new_primary(server: &str) {
     assert_eq!(manager.ends(|| site.log("app1")).await, 1);
 }
 
+/// A test on the server of the short tier and, with `cargo xtask test --matrix`, on the others.
 macro_rules! on_servers {
-    ($($test:ident),+ $(,)?) => { $( mod $test {
-        async fn on(server: &str) {
-            if primacy_testkit::is_provisioned(server) {
-                Box::pin(super::$test(server)).await;
-            }
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn mariadb_10_11() {
-            on("mariadb-10.11").await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "`cargo xtask test --matrix` runs it: the short tier has it on MariaDB 10.11"]
-        async fn mysql_9_7() {
-            on("mysql-9.7").await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "`cargo xtask test --matrix` runs it: the short tier has it on MariaDB 10.11"]
-        async fn mysql_5_6() {
-            on("mysql-5.6").await;
-        }
-    } )+ };
+    ($($tests:tt)+) => {
+        primacy_testkit::on_servers!([mariadb_10_11], [mysql_9_7 mysql_5_6], $($tests)+);
+    };
 }
 pub(crate) use on_servers;
 

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use primacy_sandbox::AccountRole;
-use primacy_testkit::{Cluster, cluster, eventually, is_provisioned};
+use primacy_testkit::{Cluster, cluster, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_primacy");
 
@@ -100,12 +100,8 @@ fn healthy_primary(dir: &Path) -> Option<String> {
     answered.then(|| cluster["primary"].as_str().map(str::to_owned)).flatten()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_manager_runs_with_a_file_of_mha_and_importing_it_changes_nothing() {
-    if !is_provisioned("mariadb-10.11") {
-        return;
-    }
-    let cluster = cluster("mariadb-10.11").up().await;
+async fn a_manager_runs_with_a_file_of_mha_and_importing_it_changes_nothing(server: &str) {
+    let cluster = cluster(server).up().await;
     let dir = cluster.place().join("mha");
     fs::create_dir(&dir).unwrap();
     app1(&cluster, &dir);
@@ -221,3 +217,9 @@ fn every_command_takes_a_file_of_mha_and_names_what_is_wrong_with_it() {
     let ran = primacy(dir.path(), &["config", "check", "--config", "app1.cnf", "--json"]);
     assert!(ran.out.contains("\"line\": 2"), "{ran:?}");
 }
+
+primacy_testkit::on_servers!(
+    [mariadb_10_11],
+    [],
+    a_manager_runs_with_a_file_of_mha_and_importing_it_changes_nothing
+);

@@ -114,27 +114,10 @@ fn count(folder: &Path, part: &str) -> usize {
     names.filter(|name| name.to_string_lossy().contains(part)).count()
 }
 
-/// One test function for each server.
+/// One test for each server out of each of these functions.
 macro_rules! on_each_server {
-    ($($test:ident),+ $(,)?) => { $( mod $test {
-        async fn on(server: &str) {
-            if primacy_testkit::is_provisioned(server) {
-                Box::pin(super::$test(server)).await;
-            }
-        }
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn mariadb_10_11() {
-            on("mariadb-10.11").await;
-        }
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn mysql_9_7() {
-            on("mysql-9.7").await;
-        }
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
-        async fn mysql_5_6() {
-            on("mysql-5.6").await;
-        }
-    } )+ };
+    ($($tests:tt)+) => {
+        primacy_testkit::on_servers!([mariadb_10_11 mysql_9_7], [mysql_5_6], $($tests)+);
+    };
 }
 pub(crate) use on_each_server;

@@ -47,44 +47,15 @@ const NOT_HERE: [&str; 22] = [
     "FLUSH LOGS",
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mariadb_10_11_agrees() {
-    on("mariadb-10.11").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mysql_9_7_agrees() {
-    on("mysql-9.7").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only, and this is another version"]
-async fn mariadb_10_5_agrees() {
-    on("mariadb-10.5").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "`cargo xtask test --matrix` runs it: the short tier gets MariaDB 10.11 and MySQL 9.7 only, and this is another version"]
-async fn mariadb_11_8_agrees() {
-    on("mariadb-11.8").await;
-}
-
 /// The old one has nothing to see locks with; its functions are what differs most.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "`cargo xtask test --matrix` runs it: it needs MySQL 5.6, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
-async fn mysql_5_6_has_the_functions() {
-    if primacy_testkit::is_provisioned("mysql-5.6") {
-        let cluster = cluster("mysql-5.6").replicas(0).up().await;
-        let version = cluster.sandbox().info().version;
-        cluster.sql("s1", "CREATE DATABASE IF NOT EXISTS app").await;
-        functions_are_built_in(&cluster, version).await;
-    }
+async fn the_functions_are_there(server: &str) {
+    let cluster = cluster(server).replicas(0).up().await;
+    let version = cluster.sandbox().info().version;
+    cluster.sql("s1", "CREATE DATABASE IF NOT EXISTS app").await;
+    functions_are_built_in(&cluster, version).await;
 }
 
-async fn on(server: &str) {
-    if !primacy_testkit::is_provisioned(server) {
-        return;
-    }
+async fn the_server_agrees(server: &str) {
     let cluster = cluster(server).replicas(0).up().await;
     let version = cluster.sandbox().info().version;
     prepare(&cluster).await;
@@ -282,3 +253,6 @@ async fn commits_are_known(cluster: &Cluster, version: ServerVersion) {
     println!("{version}: {committed} committed, {kept} did not");
     assert!(committed > 20 && kept > 100, "{committed} {kept}");
 }
+
+primacy_testkit::on_servers!([mariadb_10_11 mysql_9_7], [mariadb_10_5 mariadb_11_8], the_server_agrees);
+primacy_testkit::on_servers!([], [mysql_5_6], the_functions_are_there);

@@ -1,5 +1,6 @@
 //! Real servers, real faults and a real manager for tests.
 //!
+//! - [`on_servers!`] makes tests for servers out of a function, for the short tier and for the matrix;
 //! - [`cluster`] makes a replication cluster of real servers in a folder of its own;
 //! - [`Agents`] are the agents of its servers;
 //! - [`Manager`] is the program `primacy`, run as a process that a test may kill;
@@ -15,9 +16,11 @@
 
 mod agents;
 mod cluster;
+mod machine;
 mod manager;
 mod neighbour;
 mod net;
+mod on;
 mod place;
 mod provisioned;
 mod small_disk;
@@ -31,6 +34,7 @@ pub use cluster::{Builder, Cluster, cluster};
 pub use manager::Manager;
 pub use neighbour::Neighbour;
 pub use net::{Host, Net};
+pub use on::on;
 pub use provisioned::is_provisioned;
 pub use small_disk::SmallDisk;
 pub use sshd::Sshds;

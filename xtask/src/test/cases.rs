@@ -1,7 +1,8 @@
 //! What became of each test, from nextest's JUnit report or from libtest's lines.
 //!
 //! A test that cannot run here (no privilege for network namespaces, say) passes, and prints a
-//! line that begins with `SKIPPED:`. It is counted as skipped, never as passed.
+//! line that begins with `SKIPPED:`. It is counted as skipped, never as passed. One that was begun again
+//! because the machine stood still prints a line with `REPEATED:` for each time.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -13,12 +14,17 @@ use crate::say;
 /// The mark of a test that did not test.
 const MARK: &str = "SKIPPED:";
 
+/// The mark of a test that was begun again.
+const REPEATED: &str = "REPEATED:";
+
 /// One test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Case {
     /// Its path, such as `mysql_9_7::a_killed_primary_is_replaced`.
     pub(super) name: String,
     pub(super) result: Outcome,
+    /// How often it was begun again.
+    pub(super) repeated: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +62,8 @@ pub(super) fn from_junit(text: &str) -> Vec<Case> {
         } else {
             Outcome::Passed
         };
-        Some(Case { name: unescape(name), result })
+        let repeated = rest.matches(REPEATED).count();
+        Some(Case { name: unescape(name), result, repeated })
     };
     parts.filter_map(case).collect()
 }
@@ -114,10 +121,13 @@ impl Libtest {
         if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----"))
         {
             self.speaker = Some(name.to_owned());
-        } else if let (Some(why), Some(name)) = (mark(line), &self.speaker)
+        } else if let Some(name) = &self.speaker
             && let Some(case) = self.cases.iter_mut().rev().find(|case| case.name == *name)
         {
-            case.result = Outcome::Skipped(why.to_owned());
+            case.repeated += usize::from(line.starts_with(REPEATED));
+            if let Some(why) = mark(line) {
+                case.result = Outcome::Skipped(why.to_owned());
+            }
         }
         false
     }
@@ -132,7 +142,7 @@ fn result_of(line: &str) -> Option<Case> {
         // Another tier's: neither passed nor failed nor left out for want of something.
         _ => return None,
     };
-    Some(Case { name: name.to_owned(), result })
+    Some(Case { name: name.to_owned(), result, repeated: 0 })
 }
 
 #[cfg(test)]
@@ -145,7 +155,8 @@ mod tests {
             <system-out>running
 SKIPPED: no privilege for network namespaces &amp; no sudo
 ok</system-out></testcase>
-        <testcase name="mariadb_10_11::killed" classname="x" time="1">
+        <testcase name="mariadb_10_11::killed" classname="x" time="1"><system-out>
+REPEATED: the machine stood still for 561ms</system-out>
             <failure message="x">boom</failure></testcase></testsuite></testsuites>"#;
 
     #[test]
@@ -155,6 +166,7 @@ ok</system-out></testcase>
         assert_eq!(cases[0].result, Outcome::Passed);
         assert_eq!(cases[1].why(), Some("no privilege for network namespaces & no sudo"));
         assert_eq!(cases[2].result, Outcome::Failed);
+        assert_eq!(cases.iter().map(|case| case.repeated).collect::<Vec<_>>(), [0, 0, 1]);
         assert_eq!(from_junit(""), []);
     }
 
@@ -162,7 +174,8 @@ ok</system-out></testcase>
     fn lines_of_libtest_tell_the_same() {
         let text = "running 3 tests\ntest a::b ... ok\ntest a::c ... FAILED\n\
                     test a::d ... ignored, other versions\ntest a::e ... ok\nsuccesses:\n\n\
-                    ---- a::e stdout ----\nSKIPPED: no server\n\nsuccesses:\n    a::b\n\n\
+                    ---- a::e stdout ----\nSKIPPED: no server\n\n\
+                    ---- a::b stdout ----\nREPEATED: x\nREPEATED: y\n\nsuccesses:\n    a::b\n\n\
                     failures:\n\n---- a::c stdout ----\nSKIPPED: not this one\ntest result: FAILED.";
         let mut reader = Libtest::default();
         let shown: Vec<_> = text.lines().filter(|line| reader.read(line)).collect();
@@ -171,6 +184,7 @@ ok</system-out></testcase>
         assert_eq!(of("a::b").map(|case| &case.result), Some(&Outcome::Passed));
         assert_eq!(of("a::c").map(|case| &case.result), Some(&Outcome::Failed));
         assert_eq!(of("a::e").and_then(Case::why), Some("no server"));
+        assert_eq!(of("a::b").map(|case| case.repeated), Some(2));
         assert!(shown.contains(&"---- a::c stdout ----") && !shown.contains(&"    a::b"));
     }
 }

@@ -7,6 +7,9 @@ use primacy_sandbox::CATALOGUE;
 
 use super::cases::{Case, Outcome};
 
+/// The module of tests that only the matrix has; `primacy_testkit::on_servers!` makes it.
+const IN_MATRIX: &str = "in_matrix";
+
 /// The page.
 pub(super) fn page(cases: &[Case], date: &str) -> String {
     let mut rows: BTreeMap<String, BTreeMap<&str, &Case>> = BTreeMap::new();
@@ -66,7 +69,8 @@ fn split(name: &str) -> Option<(&'static str, String)> {
         let is_it = |server: &str| server.replace(['-', '.'], "_") == *part;
         CATALOGUE.iter().find(|entry| is_it(entry.name)).map(|entry| (i, entry.name))
     })?;
-    let rest: Vec<&str> = [&parts[..at], &parts[at + 1..]].concat();
+    let mut rest: Vec<&str> = [&parts[..at], &parts[at + 1..]].concat();
+    rest.retain(|part| *part != IN_MATRIX);
     (!rest.is_empty()).then(|| (server, rest.join(": ")))
 }
 
@@ -78,13 +82,15 @@ mod tests {
     fn the_server_is_a_part_of_the_path() {
         assert_eq!(split("mysql_9_7::a_b"), Some(("mysql-9.7", "a_b".into())));
         assert_eq!(split("gtid::mariadb_10_11::a_b"), Some(("mariadb-10.11", "gtid: a_b".into())));
+        let in_matrix = split("gtid::a_b::in_matrix::mysql_5_6");
+        assert_eq!(in_matrix, Some(("mysql-5.6", "gtid: a_b".into())));
         assert_eq!(split("mariadb_10_110::a"), None);
         assert_eq!(split("mysql_9_7"), None);
     }
 
     #[test]
     fn a_promise_is_a_line_and_a_server_is_a_column() {
-        let case = |name: &str, result| Case { name: name.into(), result };
+        let case = |name: &str, result| Case { name: name.into(), result, repeated: 0 };
         let cases = [
             case("mysql_9_7::nothing_is_lost", Outcome::Passed),
             case("mariadb_10_5::nothing_is_lost", Outcome::Failed),

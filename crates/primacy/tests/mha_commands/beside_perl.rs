@@ -42,7 +42,7 @@ fn perl(site: &Site, command: &str, app: &str) -> Ran {
 #[expect(clippy::print_stdout, reason = "a test that did not run must be seen not to have run")]
 async fn mhas_own_manager_is_answered(server: &str) {
     let there = fs::read_to_string(MANAGER_OF_MHA).unwrap_or_default();
-    if !there.contains("perl") || !primacy_testkit::is_provisioned(server) {
+    if !there.contains("perl") {
         println!("SKIPPED: {MANAGER_OF_MHA} is not there (apt-get install mha4mysql-manager)");
         return;
     }
@@ -151,14 +151,4 @@ async fn mhas_own_manager_is_answered(server: &str) {
     );
 }
 
-macro_rules! by_hand {
-    ($($server:ident: $name:literal),+) => { $(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "by hand: it needs MHA's own packages (mha4mysql-manager, mha4mysql-node), which \
-                    nothing here installs"]
-        async fn $server() {
-            mhas_own_manager_is_answered($name).await;
-        }
-    )+ };
-}
-by_hand!(mariadb_10_11: "mariadb-10.11", mysql_5_6: "mysql-5.6");
+primacy_testkit::on_servers!([], [mariadb_10_11 mysql_5_6], mhas_own_manager_is_answered);

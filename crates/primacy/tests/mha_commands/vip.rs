@@ -29,13 +29,10 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(kind: &str) -> Option<Self> {
-        if !primacy_testkit::is_provisioned("mariadb-10.11") {
-            return None;
-        }
+    async fn set(kind: &str, server: &str) -> Option<Self> {
         let net = Net::new(4)?;
         let sshds = Sshds::start(&net, MANAGER)?;
-        let cluster = cluster("mariadb-10.11").on(&net).up().await;
+        let cluster = cluster(server).on(&net).up().await;
         let site = Site::new(Some(&net.host(MANAGER).namespace));
         // What ~/.ssh/config is on a manager's host.
         let options = ssh_options(&sshds).replace("ssh_options=", "");
@@ -110,12 +107,11 @@ fn on_host(net: &Net, host: usize, words: &[&str]) {
     assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_alias_of_ifconfig_follows_the_primary() {
+async fn an_alias_of_ifconfig_follows_the_primary(server: &str) {
     if !Neighbour::is_installed(IFCONFIG, "net-tools") {
         return;
     }
-    let Some(stage) = Stage::set("ifconfig").await else { return };
+    let Some(stage) = Stage::set("ifconfig", server).await else { return };
     on_host(&stage.net, 0, &[IFCONFIG, "eth0:1", &format!("{VIP}/24"), "up"]);
     stage.the_address_follows_the_role().await;
     let told = stage.site.log("app1");
@@ -173,15 +169,21 @@ impl Drop for Keepalived {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_address_of_a_keepalived_that_is_stopped_and_started_follows_the_primary() {
+async fn the_address_of_a_keepalived_that_is_stopped_and_started_follows_the_primary(server: &str) {
     if !Neighbour::is_installed(KEEPALIVED, "keepalived") {
         return;
     }
-    let Some(stage) = Stage::set("keepalived").await else { return };
+    let Some(stage) = Stage::set("keepalived", server).await else { return };
     let [first, second] = [(0, 1), (1, 0)].map(|(a, b)| Keepalived::install(&stage, a, b));
     assert!(first.service("start"));
     stage.comes_to(0).await;
     assert!(second.service("start"));
     stage.the_address_follows_the_role().await;
 }
+
+primacy_testkit::on_servers!(
+    [mariadb_10_11],
+    [],
+    an_alias_of_ifconfig_follows_the_primary,
+    the_address_of_a_keepalived_that_is_stopped_and_started_follows_the_primary
+);

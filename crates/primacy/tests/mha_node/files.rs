@@ -157,12 +157,8 @@ fn what_the_perl_package_saves_is_read() {
 }
 
 /// Whoever still has MHA's Perl node package reads the file with `mysqlbinlog`.
-#[test]
-fn mysqlbinlog_reads_what_is_saved() {
-    if !primacy_testkit::is_provisioned("mysql-9.7") {
-        return;
-    }
-    let installation = primacy_sandbox::find_installation(Some("mysql-9.7")).unwrap();
+async fn mysqlbinlog_reads_what_is_saved(server: &str) {
+    let installation = primacy_sandbox::find_installation(Some(server)).unwrap();
     let program = installation.root.join("usr/bin/mysqlbinlog").into_os_string();
     let mut words = installation.launcher.into_iter().chain([program]);
     let mut mysqlbinlog = Command::new(words.next().unwrap());
@@ -187,3 +183,5 @@ fn the_filter_copies_what_it_does_not_take_out() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(output.stdout, b"INSERT INTO t VALUES ('ROLLBACK')/*!*/;\n");
 }
+
+primacy_testkit::on_servers!([mysql_9_7], [], mysqlbinlog_reads_what_is_saved);

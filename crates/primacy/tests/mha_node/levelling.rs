@@ -347,12 +347,8 @@ on_each_server!(
     relay_logs_that_are_not_there_are_named,
 );
 
-mod over_ssh {
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn mariadb_10_11() {
-        if primacy_testkit::is_provisioned("mariadb-10.11") {
-            Box::pin(super::the_difference_is_brought_to_another_host_over_ssh("mariadb-10.11"))
-                .await;
-        }
-    }
-}
+primacy_testkit::on_servers!(
+    [mariadb_10_11],
+    [],
+    the_difference_is_brought_to_another_host_over_ssh
+);

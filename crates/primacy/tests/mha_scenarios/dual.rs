@@ -31,7 +31,7 @@ async fn refused_but_for_one_writer(site: &Site) {
 }
 
 /// Refused with two writers, without one, and with one that the replicas do not follow.
-pub(crate) async fn t_mm(server: &str) {
+async fn t_mm(server: &str) {
     let site = dual(server, 4).await;
     refused_but_for_one_writer(&site).await;
     open(&site, false, true).await;
@@ -49,7 +49,7 @@ pub(crate) async fn t_mm(server: &str) {
 }
 
 /// The same with the two alone.
-pub(crate) async fn t_mm_noslaves(server: &str) {
+async fn t_mm_noslaves(server: &str) {
     let site = dual(server, 1).await;
     refused_but_for_one_writer(&site).await;
     open(&site, true, false).await;
@@ -63,7 +63,7 @@ pub(crate) async fn t_mm_noslaves(server: &str) {
 }
 
 /// The primary is dead before the manager starts.
-pub(crate) async fn t_mm_normal(server: &str) {
+async fn t_mm_normal(server: &str) {
     let site = dual(server, 4).await;
     site.insert_all(M, 2..=3).await;
     site.have(3, &ALL).await;
@@ -74,7 +74,7 @@ pub(crate) async fn t_mm_normal(server: &str) {
 }
 
 /// The other primary and a replica are dead too.
-pub(crate) async fn t_mm_subm_dead_many(server: &str) {
+async fn t_mm_subm_dead_many(server: &str) {
     let site = dual(server, 4).await;
     site.cluster.kill(S1).await;
     site.cluster.kill(S2).await;
@@ -88,7 +88,7 @@ pub(crate) async fn t_mm_subm_dead_many(server: &str) {
 
 /// Two servers, and the other one is dead: a failover of the living one is refused, and a manager
 /// ends the replication of the living one from the dead one.
-pub(crate) async fn t_mm_subm_dead_noslave(server: &str) {
+async fn t_mm_subm_dead_noslave(server: &str) {
     let site = dual(server, 1).await;
     site.insert(M, 2).await;
     site.have(2, &[S1]).await;
@@ -102,7 +102,7 @@ pub(crate) async fn t_mm_subm_dead_noslave(server: &str) {
 }
 
 /// S2 replicates from S1: refused, unless more tiers are tolerated; then S2 stays there.
-pub(crate) async fn t_mm_3tier(server: &str) {
+async fn t_mm_3tier(server: &str) {
     let site = dual(server, 2).await;
     site.configure("multi.cnf", &[M, S1, S2], MULTI);
     site.point(S2, S1).await;
@@ -119,7 +119,7 @@ pub(crate) async fn t_mm_3tier(server: &str) {
 }
 
 /// The server in the middle is dead: nothing is done.
-pub(crate) async fn t_mm_3tier_subm_dead(server: &str) {
+async fn t_mm_3tier_subm_dead(server: &str) {
     let site = dual(server, 4).await;
     site.configure("multi.cnf", &ALL, MULTI);
     site.point(S2, S1).await;
@@ -139,7 +139,7 @@ pub(crate) async fn t_mm_3tier_subm_dead(server: &str) {
 }
 
 /// S3 below S2 below S1 below the primary, and S2 is dead: nothing is done.
-pub(crate) async fn t_4tier_subm_dead(server: &str) {
+async fn t_4tier_subm_dead(server: &str) {
     let site = dual(server, 4).await;
     site.configure("multi.cnf", &ALL, MULTI);
     site.point(S2, S1).await;
@@ -160,7 +160,7 @@ pub(crate) async fn t_4tier_subm_dead(server: &str) {
 }
 
 /// By `multi_tier_slave` an intermediate replica keeps its own when another one is promoted.
-pub(crate) async fn multi_tier_slave(server: &str) {
+async fn multi_tier_slave(server: &str) {
     let site = Site::up(server).await;
     site.configure("multi.cnf", &ALL, MULTI);
     site.settle().await;
@@ -179,3 +179,14 @@ pub(crate) async fn multi_tier_slave(server: &str) {
     site.have(3, &SLAVES).await;
     site.are_on(&[S4], S3).await;
 }
+
+crate::short!(t_mm, t_mm_3tier, t_mm_subm_dead_noslave);
+
+crate::matrix!(
+    t_mm_noslaves,
+    t_mm_normal,
+    t_mm_subm_dead_many,
+    t_mm_3tier_subm_dead,
+    t_4tier_subm_dead,
+    multi_tier_slave
+);

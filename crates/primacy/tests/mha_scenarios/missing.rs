@@ -21,7 +21,7 @@ async fn is_levelled_and_promoted(site: &Site) {
 }
 
 /// The plain one.
-pub(crate) async fn t_needsync_1(server: &str) {
+async fn t_needsync_1(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     lacks_a_row(&site).await;
     is_levelled_and_promoted(&site).await;
@@ -34,7 +34,7 @@ fn hostile(kind: &str) -> Login {
 }
 
 /// Names and passwords with characters that shells, files and SQL give a meaning to.
-pub(crate) async fn t_needsync_1_pass(server: &str) {
+async fn t_needsync_1_pass(server: &str) {
     let Some(mut site) = Site::over_ssh(server).await else { return };
     site.use_accounts(hostile("a"), hostile("r")).await;
     site.check_repl("app1.cnf", &[]).await.succeeds();
@@ -43,7 +43,7 @@ pub(crate) async fn t_needsync_1_pass(server: &str) {
 }
 
 /// Accounts without passwords.
-pub(crate) async fn t_needsync_1_nopass(server: &str) {
+async fn t_needsync_1_nopass(server: &str) {
     let Some(mut site) = Site::over_ssh(server).await else { return };
     let empty = |user: &str| Login { user: user.to_owned(), password: String::new() };
     site.use_accounts(empty("nopass"), empty("repl_nopass")).await;
@@ -53,7 +53,7 @@ pub(crate) async fn t_needsync_1_nopass(server: &str) {
 }
 
 /// Another limit for ssh.
-pub(crate) async fn t_needsync_1_ssh(server: &str) {
+async fn t_needsync_1_ssh(server: &str) {
     let Some(mut site) = Site::over_ssh(server).await else { return };
     site.configure("app1.cnf", &ALL, "ssh_connection_timeout=20");
     site.ssh_is_checked = true;
@@ -75,14 +75,14 @@ async fn two_lack_rows(site: &Site) {
 }
 
 /// Rows that two replicas lack, without a binlog server, with hostile passwords.
-pub(crate) async fn t_needsync_2_pass(server: &str) {
+async fn t_needsync_2_pass(server: &str) {
     let Some(mut site) = Site::over_ssh(server).await else { return };
     site.use_accounts(hostile("b"), hostile("s")).await;
     two_lack_rows(&site).await;
 }
 
 /// The same with another limit for ssh.
-pub(crate) async fn t_needsync_2_ssh(server: &str) {
+async fn t_needsync_2_ssh(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     site.configure("app1.cnf", &ALL, "ssh_connection_timeout=20");
     two_lack_rows(&site).await;
@@ -102,21 +102,21 @@ async fn only_on_the_primary(site: &Site) {
 }
 
 /// Rows that nobody received are fetched over ssh, with hostile passwords.
-pub(crate) async fn t_save_master_log_pass(server: &str) {
+async fn t_save_master_log_pass(server: &str) {
     let Some(mut site) = Site::over_ssh(server).await else { return };
     site.use_accounts(hostile("c"), hostile("t")).await;
     only_on_the_primary(&site).await;
 }
 
 /// The same with another limit for ssh.
-pub(crate) async fn t_save_master_log_ssh(server: &str) {
+async fn t_save_master_log_ssh(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     site.configure("app1.cnf", &ALL, "ssh_connection_timeout=20");
     only_on_the_primary(&site).await;
 }
 
 /// The same with `[binlogN]` sections that are all wrong: they are not needed.
-pub(crate) async fn t_save_binlog_gtid(server: &str) {
+async fn t_save_binlog_gtid(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     let conf = site.at("app1.cnf");
     let mut text = std::fs::read_to_string(&conf).unwrap();
@@ -132,7 +132,7 @@ pub(crate) async fn t_save_binlog_gtid(server: &str) {
 const NOTHING_MOVES: [&str; 2] = ["--skip_change_master", "--skip_disable_read_only"];
 
 /// Nobody is opened, and nobody moves.
-pub(crate) async fn t_normal_crash_nocm(server: &str) {
+async fn t_normal_crash_nocm(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     site.set_read_only(S1, true).await;
     site.insert(M, 2).await;
@@ -145,7 +145,7 @@ pub(crate) async fn t_normal_crash_nocm(server: &str) {
 }
 
 /// What S1 lacks is given to it; nobody is opened, and nobody moves.
-pub(crate) async fn t_needsync_1_nocm(server: &str) {
+async fn t_needsync_1_nocm(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     site.set_read_only(S1, true).await;
     site.settle().await;
@@ -158,3 +158,17 @@ pub(crate) async fn t_needsync_1_nocm(server: &str) {
     site.are_on(&SLAVES, M).await;
     site.have(2, &SLAVES).await;
 }
+
+crate::short!(t_needsync_1_pass, t_needsync_1_nocm);
+
+crate::matrix!(
+    t_needsync_1,
+    t_needsync_1_nopass,
+    t_needsync_1_ssh,
+    t_needsync_2_pass,
+    t_needsync_2_ssh,
+    t_save_master_log_pass,
+    t_save_master_log_ssh,
+    t_save_binlog_gtid,
+    t_normal_crash_nocm
+);

@@ -7,7 +7,7 @@ const MULTI: &str = "multi_tier_slave=1";
 
 /// With `--orig_master_is_new_slave` the old primary replicates from the new one, with passwords that
 /// shells, files and SQL give a meaning to.
-pub(crate) async fn t_online_slave_pass(server: &str) {
+async fn t_online_slave_pass(server: &str) {
     let mut site = Site::up(server).await;
     let login = |user: &str| {
         let password = format!("{user}$(id)`w`!&|<>[]{{}}*?~#%=,\\\"x'y;z");
@@ -38,7 +38,7 @@ async fn only_with_one_writer(site: &Site, conf: &str) {
 }
 
 /// Refused with two writers, and without one.
-pub(crate) async fn t_online_mm(server: &str) {
+async fn t_online_mm(server: &str) {
     let site = dual(server, 1).await;
     only_with_one_writer(&site, "app1.cnf").await;
     site.online("app1.cnf", &[]).await.succeeds();
@@ -51,7 +51,7 @@ pub(crate) async fn t_online_mm(server: &str) {
 
 /// With `skip_reset_slave` the new primary keeps its settings; its replication is stopped, and can be
 /// started again.
-pub(crate) async fn t_online_mm_skip_reset(server: &str) {
+async fn t_online_mm_skip_reset(server: &str) {
     let site = dual(server, 1).await;
     site.configure("app1.cnf", &[M, S1], "skip_reset_slave=1");
     only_with_one_writer(&site, "app1.cnf").await;
@@ -83,12 +83,12 @@ async fn with_a_third_tier(server: &str, words: &[&str]) {
 }
 
 /// A replica below the one that takes over stays there.
-pub(crate) async fn t_online_mm_3tier(server: &str) {
+async fn t_online_mm_3tier(server: &str) {
     with_a_third_tier(server, &[]).await;
 }
 
 /// The same, and the old primary becomes a replica.
-pub(crate) async fn t_online_mm_3tier_slave(server: &str) {
+async fn t_online_mm_3tier_slave(server: &str) {
     with_a_third_tier(server, &[BACK]).await;
 }
 
@@ -110,7 +110,7 @@ async fn only_read_only_and_multi_tier(site: &Site, words: &[&str]) {
 }
 
 /// Refused until S1 is read-only and more tiers are tolerated.
-pub(crate) async fn t_online_3tier(server: &str) {
+async fn t_online_3tier(server: &str) {
     let site = below(server).await;
     site.insert(M, 2).await;
     site.have(2, &ALL).await;
@@ -122,7 +122,7 @@ pub(crate) async fn t_online_3tier(server: &str) {
 }
 
 /// The same, and the old primary becomes a replica.
-pub(crate) async fn t_online_3tier_slave(server: &str) {
+async fn t_online_3tier_slave(server: &str) {
     let site = below(server).await;
     site.insert(M, 2).await;
     site.have(2, &ALL).await;
@@ -132,7 +132,7 @@ pub(crate) async fn t_online_3tier_slave(server: &str) {
 }
 
 /// The file names the primary and S1 alone: all others stay where they are.
-pub(crate) async fn t_online_3tier_slave_keep(server: &str) {
+async fn t_online_3tier_slave_keep(server: &str) {
     let site = below(server).await;
     site.configure("app1.cnf", &[M, S1], "");
     site.set_read_only(S1, true).await;
@@ -145,3 +145,14 @@ pub(crate) async fn t_online_3tier_slave_keep(server: &str) {
     site.cluster.all_replicate(&[S3, S4], M).await;
     site.have(4, &SLAVES).await;
 }
+
+crate::short!(t_online_mm_skip_reset, t_online_3tier);
+
+crate::matrix!(
+    t_online_slave_pass,
+    t_online_mm,
+    t_online_mm_3tier,
+    t_online_mm_3tier_slave,
+    t_online_3tier_slave,
+    t_online_3tier_slave_keep
+);

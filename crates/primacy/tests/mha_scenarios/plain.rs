@@ -4,7 +4,7 @@ use super::site::{ALL, M, PROGRAM, S1, S2, S3, S4, SLAVES, Site};
 
 /// The secondary check says "reached" while the primary lives and "not reached" once it is dead; then
 /// the candidate takes over.
-pub(crate) async fn t_normal_crash(server: &str) {
+async fn t_normal_crash(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     let (port, options) = (format!("--port={}", site.ssh_port()), site.ssh_options());
     let address = site.cluster.address(M);
@@ -43,7 +43,7 @@ pub(crate) async fn t_normal_crash(server: &str) {
 }
 
 /// Configurations without the primary, and with the primary alone, are refused.
-pub(crate) async fn t_conf(server: &str) {
+async fn t_conf(server: &str) {
     let site = Site::up(server).await;
     site.configure("err1.cnf", &SLAVES, "");
     site.configure("err2.cnf", &[M], "");
@@ -56,7 +56,7 @@ pub(crate) async fn t_conf(server: &str) {
 }
 
 /// A second manager on the same primary ends while the first one runs.
-pub(crate) async fn t_advisory_select(server: &str) {
+async fn t_advisory_select(server: &str) {
     let site = Site::up(server).await;
     let first = site.watching(&[]).await;
     site.manager("app1.cnf", &[]).await.is_refused("is running already");
@@ -69,7 +69,7 @@ pub(crate) async fn t_advisory_select(server: &str) {
 }
 
 /// A manager does not start while a replica is down; when it is back all is well.
-pub(crate) async fn t_slave_stop(server: &str) {
+async fn t_slave_stop(server: &str) {
     let site = Site::up(server).await;
     site.cluster.kill(S1).await;
     site.manager("app1.cnf", &[]).await.is_refused("is dead, but must be alive");
@@ -84,7 +84,7 @@ pub(crate) async fn t_slave_stop(server: &str) {
 }
 
 /// A server that replicates from nobody beside the primary is refused, before and after it dies.
-pub(crate) async fn t_slave_incorrect(server: &str) {
+async fn t_slave_incorrect(server: &str) {
     let site = Site::up(server).await;
     site.forget_source(S3).await;
     site.check_repl("app1.cnf", &[]).await.is_refused("replicate from nobody");
@@ -97,7 +97,7 @@ pub(crate) async fn t_slave_incorrect(server: &str) {
 }
 
 /// Two servers that replicate from nobody are refused, with more tiers allowed and without.
-pub(crate) async fn t_dual_master_error(server: &str) {
+async fn t_dual_master_error(server: &str) {
     let site = Site::up(server).await;
     site.configure("multi.cnf", &ALL, "multi_tier_slave=1");
     site.forget_source(S1).await;
@@ -113,7 +113,7 @@ pub(crate) async fn t_dual_master_error(server: &str) {
 }
 
 /// Replicas name the primary by its address and the file by its name, and nobody has seen it alive.
-pub(crate) async fn a_source_by_another_name(server: &str) {
+async fn a_source_by_another_name(server: &str) {
     let site = Site::up(server).await;
     let conf = site.at("app1.cnf");
     let text = std::fs::read_to_string(&conf).unwrap();
@@ -128,7 +128,7 @@ pub(crate) async fn a_source_by_another_name(server: &str) {
 }
 
 /// A server that logs other databases than the others is refused, unless filters are not compared.
-pub(crate) async fn check_repl_filter(server: &str) {
+async fn check_repl_filter(server: &str) {
     let site = Site::up(server).await;
     let options = &site.cluster.server(S3).config_file;
     let text = std::fs::read_to_string(options).unwrap();
@@ -143,3 +143,14 @@ pub(crate) async fn check_repl_filter(server: &str) {
     site.configure("app1.cnf", &ALL, "check_repl_filter=0");
     site.check_repl("app1.cnf", &[]).await.succeeds();
 }
+
+crate::short!(t_normal_crash, t_slave_incorrect);
+
+crate::matrix!(
+    a_source_by_another_name,
+    check_repl_filter,
+    t_conf,
+    t_advisory_select,
+    t_slave_stop,
+    t_dual_master_error
+);

@@ -5,7 +5,7 @@ use super::site::{ALL, M, S1, S2, S3, S4, SLAVES, Site};
 const IGNORED: [(&str, &str); 2] = [(S3, "ignore_fail=1"), (S4, "ignore_fail=1")];
 
 /// The SQL thread of S1 failed: refused until the row is mended and the thread runs.
-pub(crate) async fn t_slave_sql_start2(server: &str) {
+async fn t_slave_sql_start2(server: &str) {
     let site = Site::up(server).await;
     site.insert_here_only(S1, 2).await;
     site.insert(M, 2).await;
@@ -30,7 +30,7 @@ pub(crate) async fn t_slave_sql_start2(server: &str) {
 
 /// The SQL thread of S2 was stopped by somebody, and a row waits that it will stumble over: the
 /// others have everything.
-pub(crate) async fn t_slave_sql_start3(server: &str) {
+async fn t_slave_sql_start3(server: &str) {
     let site = Site::up(server).await;
     site.cluster.stop_applier(S2).await;
     site.insert_here_only(S2, 2).await;
@@ -43,7 +43,7 @@ pub(crate) async fn t_slave_sql_start3(server: &str) {
 }
 
 /// A dead server with `ignore_fail` is refused at the start, unless that is said there too.
-pub(crate) async fn t_ignore_nostart(server: &str) {
+async fn t_ignore_nostart(server: &str) {
     let site = Site::up(server).await;
     site.configure_each("app1.cnf", &ALL, "", &IGNORED);
     site.cluster.kill(S4).await;
@@ -57,7 +57,7 @@ pub(crate) async fn t_ignore_nostart(server: &str) {
 }
 
 /// S4 dies before the primary: it is left behind.
-pub(crate) async fn t_ignore_recovery1(server: &str) {
+async fn t_ignore_recovery1(server: &str) {
     let site = Site::up(server).await;
     site.configure_each("app1.cnf", &ALL, "", &IGNORED);
     site.insert(M, 2).await;
@@ -93,17 +93,17 @@ async fn nobody_kept_relay_logs(server: &str, behind: &[&str]) {
 }
 
 /// S3 lacks rows that no relay log has any more, and may be left behind.
-pub(crate) async fn t_ignore_recovery2(server: &str) {
+async fn t_ignore_recovery2(server: &str) {
     nobody_kept_relay_logs(server, &[S3]).await;
 }
 
 /// The same for S3 and S4.
-pub(crate) async fn t_ignore_recovery3(server: &str) {
+async fn t_ignore_recovery3(server: &str) {
     nobody_kept_relay_logs(server, &[S3, S4]).await;
 }
 
 /// The new primary has much to apply before it is opened.
-pub(crate) async fn t_new_master_heavy_wait(server: &str) {
+async fn t_new_master_heavy_wait(server: &str) {
     let site = Site::up(server).await;
     site.configure("app1.cnf", &ALL, "check_repl_delay=0");
     site.set_read_only(S1, true).await;
@@ -122,7 +122,7 @@ pub(crate) async fn t_new_master_heavy_wait(server: &str) {
 }
 
 /// With `latest_priority=0` a candidate that lags is preferred to those that have more.
-pub(crate) async fn t_latest_recovery1(server: &str) {
+async fn t_latest_recovery1(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     site.configure_each("app1.cnf", &ALL, "latest_priority=0", &[(S1, "candidate_master=0")]);
     site.settle().await;
@@ -135,7 +135,7 @@ pub(crate) async fn t_latest_recovery1(server: &str) {
 }
 
 /// S1 is behind a rotated binary log and S2 partly behind; nobody is a candidate.
-pub(crate) async fn t_latest_recovery2(server: &str) {
+async fn t_latest_recovery2(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     let each = [(S1, "no_master=1"), (S2, "candidate_master=1")];
     site.configure_each("app1.cnf", &ALL, "latest_priority=0", &each);
@@ -152,3 +152,14 @@ pub(crate) async fn t_latest_recovery2(server: &str) {
     site.manager("app1.cnf", &[]).await.succeeds();
     site.serves(S2, &[S1, S3, S4], 6).await;
 }
+
+crate::short!(t_slave_sql_start2, t_slave_sql_start3, t_ignore_recovery1);
+
+crate::matrix!(
+    t_ignore_nostart,
+    t_ignore_recovery2,
+    t_ignore_recovery3,
+    t_new_master_heavy_wait,
+    t_latest_recovery1,
+    t_latest_recovery2
+);

@@ -68,12 +68,8 @@ on_servers!(t_online_normal, t_online_slave, t_online_slave_sql_stop);
 
 /// Without `repl_user` replicas keep the account with which they log in, where the server says which one
 /// that is: MySQL does. The old primary, which has none, is given it too.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_repl_user_replicas_keep_their_account() {
-    if !primacy_testkit::is_provisioned("mysql-9.7") {
-        return;
-    }
-    let app = Application::up("mysql-9.7").await;
+async fn without_repl_user_replicas_keep_their_account(server: &str) {
+    let app = Application::up(server).await;
     let conf = std::fs::read_to_string(app.conf("app1.cnf")).unwrap();
     let without = |line: &&str| !line.starts_with("repl_");
     let lines: Vec<&str> = conf.lines().filter(without).collect();
@@ -91,12 +87,8 @@ async fn without_repl_user_replicas_keep_their_account() {
 
 /// A server with GTIDs whose replicas go on by position, as `use_gtid_auto_pos=0` wants them to: they
 /// stay as they are.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replicas_by_position_stay_as_they_are() {
-    if !primacy_testkit::is_provisioned("mysql-9.7") {
-        return;
-    }
-    let app = Application::up("mysql-9.7").await;
+async fn replicas_by_position_stay_as_they_are(server: &str) {
+    let app = Application::up(server).await;
     app.configure_with("app1.cnf", &["s1", "s2", "s3"], "use_gtid_auto_pos=0\n");
     for replica in ["s2", "s3"] {
         app.cluster.catches_up(replica, "s1").await;
@@ -117,3 +109,10 @@ async fn replicas_by_position_stay_as_they_are() {
     app.insert("s2", 3).await;
     app.have(3, &["s1", "s2", "s3"]).await;
 }
+
+primacy_testkit::on_servers!(
+    [mysql_9_7],
+    [],
+    without_repl_user_replicas_keep_their_account,
+    replicas_by_position_stay_as_they_are
+);

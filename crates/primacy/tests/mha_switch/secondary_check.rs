@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use primacy_testkit::{Net, Sshds, cluster, is_provisioned};
+use primacy_testkit::{Net, Sshds, cluster};
 
 use super::application::{PROGRAM, Ran, answered};
 
@@ -23,14 +23,10 @@ async fn check(net: &Net, sshds: &Sshds, hosts: &[&str], more: &[&str]) -> Ran {
     ran
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hosts_say_over_ssh_whether_they_reach_the_primary() {
-    if !is_provisioned("mariadb-10.11") {
-        return;
-    }
+async fn hosts_say_over_ssh_whether_they_reach_the_primary(server: &str) {
     let Some(net) = Net::new(4) else { return };
     let Some(sshds) = Sshds::start(&net, MANAGER) else { return };
-    let cluster = cluster("mariadb-10.11").on(&net).up().await;
+    let cluster = cluster(server).on(&net).up().await;
     let primary = cluster.address("s1");
     let (second, third) = (net.host(1).address.clone(), net.host(2).address.clone());
     let hosts = [&*second, &*third];
@@ -58,3 +54,9 @@ async fn hosts_say_over_ssh_whether_they_reach_the_primary() {
     cluster.start("s1").await;
     check(&net, &sshds, &hosts, &name).await.is(3, "could not be asked");
 }
+
+primacy_testkit::on_servers!(
+    [mariadb_10_11],
+    [],
+    hosts_say_over_ssh_whether_they_reach_the_primary
+);

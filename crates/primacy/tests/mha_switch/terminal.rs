@@ -124,12 +124,8 @@ const UNANSWERED: &str = "the input ended without an answer, so nothing was done
 const INTERRUPTED: &str = "SIGINT: ended; nothing was done";
 
 /// Whatever is answered but a plain yes: nothing is touched, all locks are released, and it ends with 1.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_that_is_not_answered_with_yes_changes_nothing() {
-    if !primacy_testkit::is_provisioned("mariadb-10.11") {
-        return;
-    }
-    let app = Application::up("mariadb-10.11").await;
+async fn a_question_that_is_not_answered_with_yes_changes_nothing(server: &str) {
+    let app = Application::up(server).await;
     let words = ["--master_state=alive"];
     app.is_given_up(
         &words,
@@ -188,12 +184,8 @@ async fn a_question_that_is_not_answered_with_yes_changes_nothing() {
 }
 
 /// Scripts that wait, so that a signal comes in the midst of it: what was begun is finished.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_begun_is_finished_after_ctrl_c() {
-    if !primacy_testkit::is_provisioned("mariadb-10.11") {
-        return;
-    }
-    let app = Application::up("mariadb-10.11").await;
+async fn what_was_begun_is_finished_after_ctrl_c(server: &str) {
+    let app = Application::up(server).await;
     let (called, go_on) = (app.conf("called"), app.conf("go-on"));
     let text = format!(
         "touch {}\nwhile [ ! -e {} ]; do sleep 0.05; done\n",
@@ -259,12 +251,8 @@ async fn what_was_begun_is_finished_after_ctrl_c() {
 }
 
 /// A manager that is ended in the midst of a failover: the next one finishes it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failover_whose_manager_is_ended_is_finished_by_the_next() {
-    if !primacy_testkit::is_provisioned("mariadb-10.11") {
-        return;
-    }
-    let app = Application::up("mariadb-10.11").await;
+async fn a_failover_whose_manager_is_ended_is_finished_by_the_next(server: &str) {
+    let app = Application::up(server).await;
     let (called, go_on) = (app.conf("called"), app.conf("go-on"));
     let text = format!(
         "case \"$*\" in *--command=start*) touch {}\nwhile [ ! -e {} ]; do sleep 0.05; done;; esac\n",
@@ -300,3 +288,11 @@ async fn a_failover_whose_manager_is_ended_is_finished_by_the_next() {
     .await;
     drop(next);
 }
+
+primacy_testkit::on_servers!(
+    [mariadb_10_11],
+    [],
+    a_question_that_is_not_answered_with_yes_changes_nothing,
+    what_was_begun_is_finished_after_ctrl_c,
+    a_failover_whose_manager_is_ended_is_finished_by_the_next
+);

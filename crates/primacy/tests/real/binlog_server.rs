@@ -357,39 +357,27 @@ async fn strangers_and_replicas_do_not_command(server: &str) {
 }
 
 /// The whole of it often enough that chance has its turn.
+/// Two primaries are lost in each round: `what_it_acknowledged_outlives_the_primary` is one.
 mod twenty_times {
-    use primacy_testkit::cluster;
+    use primacy_testkit::{Builder, cluster};
 
-    /// Two primaries are lost in each round.
-    async fn rounds(server: &str, gtid: bool) {
-        if !primacy_testkit::is_provisioned(server) {
-            return;
-        }
+    async fn rounds(server: &str, options: fn(Builder) -> Builder) {
         for round in 1..=10 {
             println!("round {round}");
-            let builder = cluster(server);
-            let builder = if gtid { builder } else { builder.without_gtid() };
-            Box::pin(super::nothing_is_lost(server, builder)).await;
+            Box::pin(super::nothing_is_lost(server, options(cluster(server)))).await;
         }
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "`cargo xtask test --matrix` runs it: ten rounds take minutes, and the short tier has one, `what_it_acknowledged_outlives_the_primary`"]
-    async fn mariadb_10_11() {
-        rounds("mariadb-10.11", true).await;
+    async fn with_gtid(server: &str) {
+        rounds(server, |builder| builder).await;
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "`cargo xtask test --matrix` runs it: ten rounds take minutes, and the short tier has one, `what_it_acknowledged_outlives_the_primary`"]
-    async fn mysql_9_7() {
-        rounds("mysql-9.7", true).await;
+    async fn without_gtid(server: &str) {
+        rounds(server, Builder::without_gtid).await;
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "`cargo xtask test --matrix` runs it: ten rounds take minutes, and the short tier has one, `without_gtid_what_it_acknowledged_outlives_the_primary`"]
-    async fn without_gtid_mysql_9_7() {
-        rounds("mysql-9.7", false).await;
-    }
+    primacy_testkit::on_servers!([], [mariadb_10_11 mysql_9_7], with_gtid);
+    primacy_testkit::on_servers!([], [mysql_9_7], without_gtid);
 }
 
 on_each_server!(

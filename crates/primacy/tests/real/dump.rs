@@ -360,11 +360,11 @@ on_mysql_5_6!(
     a_dump_is_taken_where_the_files_cannot_be_copied,
 );
 
-/// Its series is not that of the system's mariadb-backup.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "`cargo xtask test --matrix` runs it: it needs MariaDB 10.5, and the short tier gets MariaDB 10.11 and MySQL 9.7 only"]
-async fn a_dump_is_taken_where_mariadb_backup_is_of_another_series() {
-    if primacy_testkit::is_provisioned("mariadb-10.5") {
-        Box::pin(a_dump_is_taken_where_the_files_cannot_be_copied("mariadb-10.5")).await;
+mod another_series {
+    /// Its series is not that of the system's mariadb-backup.
+    async fn of_mariadb_backup(server: &str) {
+        super::a_dump_is_taken_where_the_files_cannot_be_copied(server).await;
     }
+
+    primacy_testkit::on_servers!([], [mariadb_10_5], of_mariadb_backup);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Manager, Writer, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server, on_mysql_5_6, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb, on_mysql_5_6};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -116,5 +116,5 @@ on_each_server!(
     a_preferred_replica_is_levelled_first_and_an_unwanted_one_never_wins,
     an_intermediate_keeps_its_replicas_and_an_errant_replica_is_named,
 );
-on_server!("mariadb-10.11", two_replicas_ahead_in_different_domains_are_both_levelled);
+on_mariadb!(two_replicas_ahead_in_different_domains_are_both_levelled);
 on_mysql_5_6!(an_intermediate_keeps_its_replicas_and_an_errant_replica_is_named);

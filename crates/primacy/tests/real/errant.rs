@@ -9,7 +9,7 @@ use primacy_testkit::{Cluster, Manager, cluster, eventually};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb, on_mariadb_first, on_mysql_5_6};
 
 /// Format description events, which are not copied byte for byte.
 const FORMAT: u8 = 15;
@@ -408,4 +408,4 @@ on_mysql_5_6!(
     what_a_replica_wrote_is_named_exported_and_replayed,
     what_the_binary_logs_no_longer_hold_is_named,
 );
-on_server!("mariadb-10.11", numbers_that_were_used_twice_are_told_apart);
+on_mariadb!(numbers_that_were_used_twice_are_told_apart);

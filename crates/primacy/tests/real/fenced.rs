@@ -11,7 +11,7 @@ use primacy_types::{Epoch, ProcessState};
 
 use crate::agents::in_force;
 use crate::starting::manager_of;
-use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb, on_mariadb_first};
 
 const TERM: u64 = 1;
 
@@ -114,4 +114,4 @@ async fn a_replica_that_was_left_fenced_is_let_go_by_the_manager(server: &str) {
 
 on_each_server!(what_a_manager_fenced_stays_down_whoever_renews_its_lease);
 on_mariadb_first!(a_fence_outlives_the_agents_worker_and_the_agent);
-on_server!("mariadb-10.11", a_replica_that_was_left_fenced_is_let_go_by_the_manager);
+on_mariadb!(a_replica_that_was_left_fenced_is_let_go_by_the_manager);

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{LONG, PROGRAM, on_mariadb_first, on_mysql_first, on_server};
+use crate::{LONG, PROGRAM, on_mariadb, on_mariadb_first, on_mysql_first};
 
 /// Writes down what it is told: arguments, variables, the document, and its turn. What stands under
 /// its final name is complete.
@@ -330,8 +330,10 @@ on_mysql_first!(
     a_hook_that_fails_before_a_switchover_refuses_it,
     a_hook_may_refuse_a_failover_if_that_is_configured,
 );
-on_server!("mariadb-10.11", hooks_that_run_at_the_end_are_waited_for);
-on_server!("mariadb-10.11", a_command_without_a_manager_calls_hooks_and_waits_for_them);
-on_server!("mariadb-10.11", a_hook_that_is_not_there_is_found_by_a_check);
+on_mariadb!(
+    hooks_that_run_at_the_end_are_waited_for,
+    a_command_without_a_manager_calls_hooks_and_waits_for_them,
+    a_hook_that_is_not_there_is_found_by_a_check,
+);
 #[cfg(debug_assertions)]
-on_server!("mariadb-10.11", a_resumed_operation_does_not_call_hooks_before_it_again);
+on_mariadb!(a_resumed_operation_does_not_call_hooks_before_it_again);

@@ -14,7 +14,7 @@ use primacy_testkit::{Agents, Cluster, Manager, Writer, cluster, eventually, unt
 use primacy_types::Millis;
 
 use crate::starting::manager_of;
-use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb, on_mariadb_first};
 
 /// A rebuild of a small server on a busy machine.
 pub(crate) const REBUILT: std::time::Duration = std::time::Duration::from_secs(120);
@@ -581,7 +581,9 @@ on_mariadb_first!(
     a_failover_does_not_wait_for_a_rebuild,
     the_last_acknowledging_replica_gets_its_data_when_another_is_back,
 );
-on_server!("mariadb-10.11", a_full_disk_costs_nothing);
-on_server!("mariadb-10.11", the_command_follows_a_rebuild);
-on_server!("mariadb-10.11", a_mounted_data_directory_is_rebuilt_inside);
-on_server!("mariadb-10.11", data_is_given_for_a_ticket_only);
+on_mariadb!(
+    a_full_disk_costs_nothing,
+    the_command_follows_a_rebuild,
+    a_mounted_data_directory_is_rebuilt_inside,
+    data_is_given_for_a_ticket_only,
+);

@@ -14,7 +14,7 @@ use primacy_types::Millis;
 use crate::rebuild::{REBUILT, begin, beside, ended, is_possible, order, three_with};
 use crate::restarting::process;
 use crate::starting::manager_of;
-use crate::{LONG, PROGRAM, on_server};
+use crate::{LONG, PROGRAM, on_mariadb};
 
 /// Before the new data is in place, and what the agent does then at once: the old data stays.
 const SWAP: &[&str] = &[
@@ -457,12 +457,14 @@ async fn what_was_applied_when_the_manager_died_is_not_applied_again(server: &st
     assert_eq!(cluster.cell("s3", "SELECT @@global.server_id").await, own, "it is itself again");
 }
 
-on_server!("mariadb-10.11", an_agent_dies_at_each_place_of_the_swap);
-on_server!("mariadb-10.11", what_was_applied_when_the_manager_died_is_not_applied_again);
-on_server!("mariadb-10.11", an_agent_dies_when_the_new_data_stands);
-on_server!("mariadb-10.11", an_agent_dies_at_each_place_of_the_way_back);
-on_server!("mariadb-10.11", a_manager_dies_at_each_place_of_a_rebuild);
-on_server!("mariadb-10.11", an_agent_dies_while_the_old_data_is_removed);
-on_server!("mariadb-10.11", a_server_that_shuts_down_too_late_is_started_again);
-on_server!("mariadb-10.11", a_copy_that_has_not_joined_is_brought_back_by_nothing_else);
-on_server!("mariadb-10.11", old_data_is_put_back_when_the_cluster_can_do_without_the_server);
+on_mariadb!(
+    an_agent_dies_at_each_place_of_the_swap,
+    what_was_applied_when_the_manager_died_is_not_applied_again,
+    an_agent_dies_when_the_new_data_stands,
+    an_agent_dies_at_each_place_of_the_way_back,
+    a_manager_dies_at_each_place_of_a_rebuild,
+    an_agent_dies_while_the_old_data_is_removed,
+    a_server_that_shuts_down_too_late_is_started_again,
+    a_copy_that_has_not_joined_is_brought_back_by_nothing_else,
+    old_data_is_put_back_when_the_cluster_can_do_without_the_server,
+);

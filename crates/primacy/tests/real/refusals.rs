@@ -8,7 +8,7 @@ use primacy_store::Outcome;
 use primacy_testkit::{Cluster, Manager, cluster, eventually, until};
 use primacy_wire::Session;
 
-use crate::{LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mariadb, on_mariadb_first, on_mysql, on_mysql_5_6};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -172,8 +172,8 @@ on_each_server!(
     a_switchover_that_cannot_catch_up_puts_everything_back,
 );
 on_mariadb_first!(a_second_manager_refuses_and_names_the_first);
-on_server!("mysql-9.7", lock_tables_is_named_and_left_alone);
-on_server!("mariadb-10.11", lock_tables_that_nobody_sees_is_met_and_everything_put_back);
+on_mysql!(lock_tables_is_named_and_left_alone);
+on_mariadb!(lock_tables_that_nobody_sees_is_met_and_everything_put_back);
 on_mysql_5_6!(
     what_people_have_open_is_named_and_left_alone,
     a_second_manager_refuses_and_names_the_first,

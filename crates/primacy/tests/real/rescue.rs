@@ -11,7 +11,7 @@ use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Cluster, Manager, cluster, eventually};
 
 use crate::{
-    LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql_5_6, on_mysql_first, on_server,
+    LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql, on_mysql_5_6, on_mysql_first,
 };
 use workload::Workload;
 
@@ -210,7 +210,7 @@ on_each_server!(
 );
 on_mariadb_first!(rescue_by_place_to_the_least_advanced, rescue_without_checksums,);
 on_mysql_first!(rescue_by_gtid_to_the_least_advanced);
-on_server!("mysql-9.7", rescue_by_place_of_gtids);
+on_mysql!(rescue_by_place_of_gtids);
 on_mysql_5_6!(
     rescue_by_gtid,
     rescue_by_place,

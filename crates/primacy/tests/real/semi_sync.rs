@@ -3,7 +3,7 @@
 use primacy_plan::OperationKind::Failover;
 use primacy_testkit::{Manager, Writer, cluster, eventually};
 
-use crate::{LONG, PROGRAM, on_each_server, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql};
 
 /// Of three that acknowledge one suffices for a commit: the one that hangs may alone hold a row.
 async fn a_hung_acker_that_may_alone_hold_a_row_is_waited_for(server: &str) {
@@ -45,4 +45,4 @@ async fn two_of_three_ackers_suffice_where_two_were_waited_for(server: &str) {
 }
 
 on_each_server!(a_hung_acker_that_may_alone_hold_a_row_is_waited_for);
-on_server!("mysql-9.7", two_of_three_ackers_suffice_where_two_were_waited_for);
+on_mysql!(two_of_three_ackers_suffice_where_two_were_waited_for);

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::agents::{MANAGER, in_force};
 use crate::check_hosts::host;
-use crate::{LONG, PROGRAM, on_server};
+use crate::{LONG, PROGRAM, on_mariadb};
 
 /// Sees the processes of its own namespace only, and mounts that nobody else sees.
 const CONTAINED: &str = "mount -t proc proc /proc && exec \"$@\"";
@@ -226,7 +226,9 @@ async fn without_the_process_namespace_it_promises_less(server: &str) {
     eventually(LONG, "s1 goes on", async || cluster.try_root("s1").await.is_ok()).await;
 }
 
-on_server!("mariadb-10.11", with_the_process_namespace_it_does_all_it_has_to);
-on_server!("mariadb-10.11", with_the_process_namespace_a_killed_server_is_rescued);
-on_server!("mariadb-10.11", without_the_process_namespace_a_killed_server_is_rescued);
-on_server!("mariadb-10.11", without_the_process_namespace_it_promises_less);
+on_mariadb!(
+    with_the_process_namespace_it_does_all_it_has_to,
+    with_the_process_namespace_a_killed_server_is_rescued,
+    without_the_process_namespace_a_killed_server_is_rescued,
+    without_the_process_namespace_it_promises_less,
+);

@@ -2,7 +2,7 @@
 
 use primacy_testkit::{Cluster, Manager, Writer, cluster};
 
-use crate::{PROGRAM, on_each_server, on_server};
+use crate::{PROGRAM, on_each_server, on_mysql};
 
 /// Whether a server waits for acknowledgements, and whether it gives them.
 async fn semi_sync_roles(cluster: &Cluster, server: &str) -> (String, String) {
@@ -58,4 +58,4 @@ async fn two_acknowledgements_are_waited_for_before_and_after(server: &str) {
 }
 
 on_each_server!(the_role_moves_under_load_and_back);
-on_server!("mysql-9.7", two_acknowledgements_are_waited_for_before_and_after);
+on_mysql!(two_acknowledgements_are_waited_for_before_and_after);

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{LONG, PROGRAM, on_each_server, on_server};
+use crate::{LONG, PROGRAM, on_each_server, on_mysql};
 
 struct Ran {
     code: Option<i32>,
@@ -299,4 +299,4 @@ on_each_server!(
     a_live_server_is_cut_and_verified,
     an_account_may_be_given_and_its_password_is_nowhere,
 );
-on_server!("mysql-9.7", mysqlbinlog_reads_a_cut);
+on_mysql!(mysqlbinlog_reads_a_cut);

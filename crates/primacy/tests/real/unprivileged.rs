@@ -10,7 +10,7 @@ use primacy_testkit::{Agents, Manager, Net, cluster, eventually};
 use crate::agents::{MANAGER, has_vip, in_force, is_held_by};
 use crate::check_hosts::host;
 use crate::sidecar::{are_rescued, rows_of_its_own};
-use crate::{LONG, PROGRAM, on_server};
+use crate::{LONG, PROGRAM, on_mariadb};
 
 /// No user of this machine.
 const STRANGER: u32 = 54_321;
@@ -107,5 +107,7 @@ async fn as_the_servers_own_user_with_none_but_for_addresses(server: &str) {
     does_all_it_has_to(server, None, &of_addresses).await;
 }
 
-on_server!("mariadb-10.11", as_another_user_with_the_capabilities_of_the_unit);
-on_server!("mariadb-10.11", as_the_servers_own_user_with_none_but_for_addresses);
+on_mariadb!(
+    as_another_user_with_the_capabilities_of_the_unit,
+    as_the_servers_own_user_with_none_but_for_addresses,
+);

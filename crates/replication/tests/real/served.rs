@@ -6,7 +6,7 @@ use crate::replica::{
     becomes_equal, checksum, end_of_log, has_everything, leave_behind, logs, point, received, runs,
     source,
 };
-use crate::{LONG, on_each_server, on_server};
+use crate::{LONG, on_each_server};
 
 const REPLICA_ID: u32 = 2;
 
@@ -94,7 +94,7 @@ async fn tagged_and_compressed_transactions_are_served(server: &str) {
     assert_eq!(report.error_count, 0, "{:?}", report.errors);
 }
 
-on_server!("mysql-9.7", tagged_and_compressed_transactions_are_served);
+primacy_testkit::on_servers!([mysql_9_7], [], tagged_and_compressed_transactions_are_served);
 
 on_each_server!(
     a_replica_gets_what_it_lacks_by_gtid,
