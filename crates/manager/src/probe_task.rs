@@ -1,5 +1,6 @@
 //! Looks at one server for as long as the observatory lives: a warm connection, a look every
-//! `ping_interval`, each with a deadline of its own, and more often while something is wrong.
+//! `ping_interval`, each with a deadline of its own, and more often while something is wrong. A
+//! connection that ends is looked into at once: the kernel of a living host tells the end of a process.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(crate) struct ProbeTask {
     facts: Option<ServerFacts>,
     complete_at: Option<Instant>,
     failing_since: Option<Instant>,
+    /// When the connection last ended between two looks.
+    disturbed_at: Option<Instant>,
     /// What was kept for the next run, without what moves all the time.
     kept: Option<ServerFacts>,
 }
@@ -63,6 +66,14 @@ fn essence(facts: &ServerFacts) -> ServerFacts {
     essence
 }
 
+/// Waits for the end of the connection, if there is one.
+async fn disturbed(session: &mut Option<Session>) {
+    match session {
+        Some(session) => session.disturbed().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl ProbeTask {
     pub(crate) fn new(
         server: Address,
@@ -79,6 +90,7 @@ impl ProbeTask {
             facts: None,
             complete_at: None,
             failing_since: None,
+            disturbed_at: None,
             kept: None,
         }
     }
@@ -96,8 +108,11 @@ impl ProbeTask {
             let pause = self.pause(failure.as_ref(), interval);
             let wake = tokio::time::sleep(pause);
             tokio::pin!(wake);
+            // A server (or a balancer before it) that ends every connection is not looked at faster for that.
+            let calm = self.disturbed_at.is_none_or(|at| at.elapsed() >= interval);
             tokio::select! {
                 () = &mut wake => {}
+                () = disturbed(&mut self.session), if calm => self.disturbed_at = Some(Instant::now()),
                 request = self.inbox.recv() => match request {
                     Some(request) => waiting.push(request),
                     None => return,

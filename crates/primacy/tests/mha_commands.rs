@@ -152,6 +152,12 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        primacy_testkit::show_logs_of_failure(self.folder.path());
+    }
+}
+
 /// A manager in the background; killed when dropped.
 struct Background(Child);
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::agents::AgentPlan;
 use crate::small_disk::unmount_below;
-use crate::{Net, must, place};
+use crate::{Net, must, place, show_logs_of_failure};
 
 /// The name of every cluster of a test begins like this, followed by the test process' number.
 const NAME: &str = "test";
@@ -349,9 +349,8 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            show_logs(&self.dir);
-        }
+        show_logs_of_failure(&self.dir);
+        show_logs_of_failure(self.place.path());
         kill_servers_below(&self.dir);
         unmount_below(&self.dir);
         take_down(&self.name);
@@ -396,18 +395,6 @@ fn take_down(name: &str) {
     });
     // What is left then is in the temporary folder, which is removed next.
     let _done = down.join();
-}
-
-#[expect(clippy::print_stderr, reason = "shown with the output of the test that failed")]
-fn show_logs(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let log = entry.path().join("error.log");
-        let Ok(text) = fs::read(&log) else { continue };
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = &lines[lines.len().saturating_sub(15)..];
-        eprintln!("--- the end of {}:\n{}", log.display(), last.join("\n"));
-    }
 }
 
 /// Removes what test processes left that were killed themselves.

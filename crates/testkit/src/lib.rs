@@ -16,6 +16,7 @@
 
 mod agents;
 mod cluster;
+mod logs;
 mod machine;
 mod manager;
 mod neighbour;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use agents::{Agents, HEALTH};
 pub use cluster::{Builder, Cluster, cluster};
+pub use logs::show_logs_of_failure;
 pub use manager::Manager;
 pub use neighbour::Neighbour;
 pub use net::{Host, Net};

@@ -14,6 +14,7 @@ use primacy_plan::{Diagnosis, OperationKind};
 use primacy_store::Outcome;
 use primacy_types::Address;
 
+use crate::logs::{OF_OTHERS, show};
 use crate::{Cluster, eventually, must, until};
 
 /// How long a manager may take to see that all is well.
@@ -317,14 +318,7 @@ impl Drop for Manager {
         let _ended_already = self.child.kill();
         let _ended_already = self.child.wait();
         if std::thread::panicking() || std::env::var_os("PRIMACY_TEST_LOGS").is_some() {
-            show(&self.log());
+            show(&self.log, OF_OTHERS);
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "shown with the output of the test that failed")]
-fn show(log: &str) {
-    let lines: Vec<&str> = log.lines().collect();
-    let last = &lines[lines.len().saturating_sub(120)..];
-    eprintln!("--- the end of the manager's log:\n{}", last.join("\n"));
 }

@@ -11,7 +11,7 @@ use crate::machine::{STILL, Watch};
 /// So often a test may begin.
 const ATTEMPTS: u32 = 3;
 
-/// Whatever failed later than this is not begun again: nextest ends a test after four minutes.
+/// Whatever failed later than this is not begun again: nextest ends a test after six minutes.
 const TIME: Duration = Duration::from_mins(2);
 
 /// One test for each server out of each of these functions (`async fn(server: &str)`).

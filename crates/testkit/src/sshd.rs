@@ -57,14 +57,15 @@ impl Sshds {
         }
         let public = must(fs::read_to_string(all.at("host_key.pub")), "reading a key");
         let mut known = String::new();
+        // Of a variable that is named twice sshd takes the first.
         let variables: String =
-            variables.iter().map(|(name, value)| format!(" \"{name}={value}\"")).collect();
+            variables.iter().map(|(name, value)| format!("\"{name}={value}\" ")).collect();
         for host in (0..hosts).map(|i| net.host(i)) {
             must(writeln!(known, "{} {}", host.address, public.trim()), "writing");
             let text = format!(
                 "ListenAddress {}:22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
                  StrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n\
-                 {lines}SetEnv HOME={} PATH={}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin{variables}\n",
+                 {lines}SetEnv {variables}HOME={} PATH={}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
                 host.address,
                 all.at("host_key"),
                 all.at("key.pub"),

@@ -131,6 +131,15 @@ impl Session {
         self.link.is_none()
     }
 
+    /// Waits until the server ends the connection or says something of its own, which is its last word;
+    /// of a session that is broken, it waits no longer. What it was is the outcome of the next call. When
+    /// the future is dropped nothing is lost.
+    pub async fn disturbed(&mut self) {
+        if let Some(link) = self.link.as_mut() {
+            let _next_call_meets_it = link.stream.fill().await;
+        }
+    }
+
     /// Gives the connection away for packets of other kinds than statements and their answers.
     pub fn into_packets(mut self) -> Result<RawPackets, WireError> {
         match self.link.take() {

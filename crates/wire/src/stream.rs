@@ -112,7 +112,7 @@ impl PacketStream {
     }
 
     /// Waits for more bytes. Dropping the future loses none.
-    async fn fill(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn fill(&mut self) -> Result<(), Fault> {
         // For a long packet decode() has made room; many short ones are read at one go.
         if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
             self.input.reserve(READ_SIZE);

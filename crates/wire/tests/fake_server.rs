@@ -269,6 +269,35 @@ async fn the_last_word_of_a_server_that_stops_is_heard() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_idle_connection_is_told_at_once_and_met_by_the_next_call() {
+    let mut closed = session(async |_fake: Fake| {}).await;
+    closed.disturbed().await;
+    let error = closed.query("select 1", LIMIT).await.unwrap_err();
+    assert!(matches!(error, WireError::Reset { .. }), "{error}");
+    closed.disturbed().await;
+
+    let mut killed = session(|mut fake: Fake| async move {
+        fake.send(0, b"\xff\x87\x07#70100Connection was killed").await;
+    })
+    .await;
+    killed.disturbed().await;
+    let error = killed.query("select 1", LIMIT).await.unwrap_err();
+    assert!(matches!(error, WireError::ServerShutdown { code: 1927, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_lives_is_disturbed_by_nobody() {
+    let mut session = session(|mut fake: Fake| async move {
+        fake.receive().await;
+        fake.send(1, OK).await;
+        fake.fall_silent().await;
+    })
+    .await;
+    assert!(tokio::time::timeout(LIMIT / 3, session.disturbed()).await.is_err());
+    session.execute("set @a = 1", LIMIT).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_error_answer_leaves_the_session_usable() {
     let mut session = session(|mut fake: Fake| async move {
         fake.receive().await;

@@ -98,6 +98,21 @@ async fn a_supervisor_that_restarts_the_dead_primary_does_no_harm(server: &str) 
 /// Starts `s1` whenever it does not run, a second later.
 struct Supervisor(Child);
 
+/// Nobody sees its process, and the next look is a minute away: the end of the connection tells.
+async fn a_connection_that_ends_is_looked_into_at_once(server: &str) {
+    let cluster = cluster(server)
+        .timing("ping_interval = \"60s\"")
+        .server("s1", "host_access = \"none\"")
+        .up()
+        .await;
+    let manager = Manager::start(PROGRAM, &cluster).await;
+    cluster.kill("s1").await;
+    eventually(LONG / 2, "the manager misses s1", async || {
+        manager.log().contains("does not answer") || manager.log().contains("is dead")
+    })
+    .await;
+}
+
 impl Supervisor {
     fn of_s1(cluster: &Cluster) -> Self {
         let every_second = "while sleep 1; do \"$0\" sandbox start \"$1\" s1; done";
@@ -122,4 +137,7 @@ on_each_server!(
     a_frozen_primary_is_fenced_and_replaced,
     rows_that_wait_in_a_relay_log_are_applied_before_the_promotion,
 );
-on_mariadb_first!(a_supervisor_that_restarts_the_dead_primary_does_no_harm);
+on_mariadb_first!(
+    a_connection_that_ends_is_looked_into_at_once,
+    a_supervisor_that_restarts_the_dead_primary_does_no_harm,
+);

@@ -13,7 +13,7 @@ use primacy_testkit::{Cluster, Manager, cluster, eventually};
 use crate::{
     LONG, PROGRAM, on_each_server, on_mariadb_first, on_mysql, on_mysql_5_6, on_mysql_first,
 };
-use workload::Workload;
+use workload::{LARGE, Workload};
 
 /// What a case is about besides the rescue itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,10 +26,20 @@ struct Case {
     torn: bool,
     /// More lines for the option file.
     options: &'static [&'static str],
+    /// The large transaction is of full size in the short tier too.
+    large: bool,
+}
+
+impl Case {
+    /// Rows of the large transaction. It is what a case takes its time for.
+    fn rows(&self) -> u32 {
+        let full = self.large || std::env::var_os("PRIMACY_MATRIX").is_some();
+        if full { LARGE } else { LARGE >> 5 }
+    }
 }
 
 const BY_GTID: Case =
-    Case { gtid: true, last_wins: false, format: "ROW", torn: false, options: &[] };
+    Case { gtid: true, last_wins: false, format: "ROW", torn: false, options: &[], large: false };
 const BY_PLACE: Case = Case { gtid: false, ..BY_GTID };
 
 async fn rescue(server: &str, case: Case) {
@@ -48,7 +58,7 @@ async fn rescue(server: &str, case: Case) {
     }
     let cluster = builder.up().await;
     let manager = Manager::start(PROGRAM, &cluster).await;
-    let mut work = Workload::begin(&cluster).await;
+    let mut work = Workload::begin(&cluster, case.rows()).await;
     work.part("everybody").await;
     for replica in ["s2", "s3"] {
         received_all(&cluster, replica).await;
@@ -162,7 +172,7 @@ fn tear(cluster: &Cluster) {
 }
 
 async fn rescue_by_gtid(server: &str) {
-    rescue(server, BY_GTID).await;
+    rescue(server, Case { large: true, ..BY_GTID }).await;
 }
 
 async fn rescue_by_gtid_to_the_least_advanced(server: &str) {
@@ -170,7 +180,7 @@ async fn rescue_by_gtid_to_the_least_advanced(server: &str) {
 }
 
 async fn rescue_by_place(server: &str) {
-    rescue(server, BY_PLACE).await;
+    rescue(server, Case { large: true, ..BY_PLACE }).await;
 }
 
 async fn rescue_by_place_to_the_least_advanced(server: &str) {

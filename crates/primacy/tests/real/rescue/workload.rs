@@ -9,9 +9,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 const TABLES: &[&str] = &["plain", "bytes", "latin", "nokey", "big", "xa"];
 
-/// So many rows has the large transaction.
-const LARGE: u32 = 1 << 17;
-
 /// Writes to the primary `s1`.
 pub(super) struct Workload<'c> {
     cluster: &'c Cluster,
@@ -19,8 +16,12 @@ pub(super) struct Workload<'c> {
     part: u32,
 }
 
+/// Rows of the large transaction: more than the receivers, appliers and buffers on the way take at once.
+pub(super) const LARGE: u32 = 1 << 17;
+
 impl<'c> Workload<'c> {
-    pub(super) async fn begin(cluster: &'c Cluster) -> Self {
+    /// The table of the large transaction has so many rows, a power of two.
+    pub(super) async fn begin(cluster: &'c Cluster, large: u32) -> Self {
         let mut work = Self { cluster, session: cluster.root("s1").await, part: 0 };
         for statement in [
             "SET NAMES utf8mb4",
@@ -38,7 +39,7 @@ impl<'c> Workload<'c> {
             work.run(statement).await;
         }
         let mut rows = 1;
-        while rows < LARGE {
+        while rows < large {
             work.run(&format!("INSERT INTO app.big SELECT id + {rows}, v FROM app.big")).await;
             rows *= 2;
         }
@@ -80,7 +81,7 @@ impl<'c> Workload<'c> {
             format!("INSERT INTO app.t{n} VALUES (1)"),
             format!("DROP TABLE app.t{n}"),
             "FLUSH LOGS".to_owned(),
-            // One transaction of 131072 rows.
+            // The large transaction.
             "UPDATE app.big SET v = v + 1".to_owned(),
             format!("XA START 'x{n}'"),
             format!("INSERT INTO app.xa VALUES ({n}, 12345.6789, '2026-11-21 01:02:03.456789')"),
