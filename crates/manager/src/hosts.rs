@@ -11,7 +11,8 @@ use primacy_agent_api::AgentClient;
 use primacy_exec::{Eyes, Hosts, identity};
 use primacy_host::{Ability, HostAccess, LocalHost, ServerIdentity, StartProgram};
 use primacy_types::{
-    Address, FenceRung, FileAccess, HostAccessKind, ProcessState, ServerFacts, SshSettings,
+    Address, ClusterSnapshot, FenceRung, FileAccess, HostAccessKind, ProcessState, ServerFacts,
+    SshSettings,
 };
 use tokio::task::JoinHandle;
 
@@ -58,6 +59,14 @@ pub(crate) fn start(
         }
     }
     tasks
+}
+
+/// Whether a server of which something is known has a host over ssh that was not heard of yet.
+pub(crate) fn are_asked(snapshot: &ClusterSnapshot) -> bool {
+    snapshot.servers.iter().any(|(server, seen)| {
+        let over_ssh = snapshot.policy.server(server).host_access == HostAccessKind::Ssh;
+        over_ssh && seen.facts.is_some() && seen.files.is_none()
+    })
 }
 
 /// How its process is recognised, and what the manager's file starts it with.

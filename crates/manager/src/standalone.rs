@@ -24,6 +24,7 @@ use crate::cluster::adopt;
 use crate::daemon::shared;
 use crate::engine::know_primary;
 use crate::hooks;
+use crate::hosts::are_asked;
 use crate::load::load_config;
 use crate::restarts::Alone;
 use crate::service::{self, dry_run, failover_request, from_store, no_such_cluster, refused};
@@ -233,22 +234,11 @@ async fn watch(
         snapshot = eyes.look(FIRST_LOOK).await;
     }
     // A host over ssh takes longer to answer than its server.
-    while hosts_are_asked(&eyes.remembered()) && tokio::time::Instant::now() < patience {
+    while are_asked(&eyes.remembered()) && tokio::time::Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     adopt(&watched.cluster, &watched.observatory, &snapshot).await?;
     Ok(watched)
-}
-
-/// Whether a server that answers has a host that was not heard of yet.
-fn hosts_are_asked(snapshot: &primacy_types::ClusterSnapshot) -> bool {
-    let over_ssh = |server| {
-        let access = snapshot.policy.server(server).host_access;
-        access == primacy_types::HostAccessKind::Ssh
-    };
-    snapshot.all_live().any(|(server, _)| {
-        over_ssh(server) && snapshot.server(server).is_some_and(|seen| seen.files.is_none())
-    })
 }
 
 /// Whether more looks can still change the diagnosis.

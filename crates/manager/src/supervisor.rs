@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chores::Chores;
 use crate::cluster::{adopt, follow};
+use crate::hosts::are_asked;
 use crate::rebuild::Rebuilds;
 use crate::repairs::{RejoinWish, Repairs, end_unfinished, refresh_absent};
 use crate::setup::Watched;
@@ -28,6 +29,9 @@ const TENSE: Duration = Duration::from_millis(25);
 
 /// Pause before something that was refused or failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// A manager that was just started waits no longer than this for hosts that have not answered yet.
+const HOSTS: Duration = Duration::from_secs(10);
 
 /// Pause before a hook that refused a failover, or a script that failed, is called again: each time
 /// is an operation of its own in the history.
@@ -82,6 +86,8 @@ pub(crate) struct Supervisor {
     said: Option<String>,
     /// Nothing is begun by itself before this.
     not_before: Option<Instant>,
+    /// How long after its start it waits for the first answers of hosts before a failover.
+    hosts_until: Instant,
     /// Operations that were left half done are looked for from this moment on.
     look_for_unfinished_at: Instant,
     /// An operation that came to nothing may have taken the applications' address from the primary;
@@ -116,6 +122,7 @@ impl Supervisor {
             handle: handle.clone(),
             said: None,
             not_before: None,
+            hosts_until: Instant::now() + HOSTS,
             look_for_unfinished_at: Instant::now(),
             return_address_at: Some(Instant::now()),
             rests: false,
@@ -188,6 +195,12 @@ impl Supervisor {
                 serving
             }
             _ if waiting => false,
+            // Until then it is not known whose files can be read and who can be fenced.
+            Decision::FailOver if self.hosts_until > Instant::now() && are_asked(&snapshot) => {
+                let text = "a failover waits for the first answers of the hosts".to_owned();
+                self.say(Level::Info, text);
+                false
+            }
             Decision::FailOver => {
                 self.say(Level::Alarm, diagnosis.sentence());
                 // What the replicas hold was seen at another moment than what the primary had

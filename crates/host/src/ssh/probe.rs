@@ -1,5 +1,6 @@
 //! Whether the server's files can be read over ssh, and what mends it if not.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{SshHost, files, quote};
@@ -13,7 +14,10 @@ const PROBE: &str = "LC_ALL=C; export LC_ALL; id -un; uname -n; \
 
 impl SshHost {
     pub(super) async fn may_read(&self, limit: Duration) -> Result<Ability, HostError> {
-        let Some(data_dir) = self.server.data_dir.as_deref().map(|path| self.path(path)) else {
+        // Of one that never answered only its logs may be known (`master_binlog_dir` of MHA).
+        let of_logs = || self.server.binlog_base.as_deref().and_then(Path::parent);
+        let dir = self.server.data_dir.as_deref().or_else(of_logs);
+        let Some(data_dir) = dir.map(|path| self.path(path)) else {
             return Ok(Ability::No("the server's data directory is not known".to_owned()));
         };
         let index = self.server.binlog_base.as_deref().map(|base| {

@@ -156,6 +156,12 @@ async fn readable_files_are_a_yes_and_unreadable_ones_say_who_may_not() {
     assert_eq!(read_files, Ability::Yes);
     let able = far.host().capability(LIMIT).await.unwrap();
     assert!(!able.kill.is_yes());
+    // Of a server that never answered only its logs are known.
+    let mut logs_alone = far.identity();
+    logs_alone.binlog_base = Some(far.data().join("binlog"));
+    logs_alone.data_dir = None;
+    let host = SshHost::new(&logs_alone, far.settings()).unwrap();
+    assert_eq!(host.capability(LIMIT).await.unwrap().read_files, Ability::Yes);
 
     fs::remove_file(far.data().join("binlog.index")).unwrap();
     let Ability::No(reason) = far.host().capability(LIMIT).await.unwrap().read_files else {

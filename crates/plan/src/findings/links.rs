@@ -10,14 +10,18 @@ pub(super) fn unreachable(view: &View<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (address, server) in &view.snapshot().servers {
         let role = if view.is_primary(address) { "the primary" } else { "the server" };
-        let (how, mend) = match &server.contact {
+        let (what, mend) = match &server.contact {
             Contact::Answering { .. } if server.facts.is_some() => continue,
-            Contact::Answering { .. } | Contact::Untried => {
-                ("it has not told its state yet".to_owned(), "wait for its first answer".to_owned())
+            Contact::Answering { .. } | Contact::Untried => (
+                "does not answer: it has not told its state yet".to_owned(),
+                "wait for its first answer".to_owned(),
+            ),
+            Contact::Failing { last, .. } if last.proves_life() => {
+                (format!("lives and is of no use to the manager: {last}"), cure(last))
             }
-            Contact::Failing { last, .. } => (last.to_string(), cure(last)),
+            Contact::Failing { last, .. } => (format!("does not answer: {last}"), cure(last)),
         };
-        hits.push(Hit::on(address, format!("{role} {address} does not answer: {how}"), mend));
+        hits.push(Hit::on(address, format!("{role} {address} {what}"), mend));
     }
     hits
 }

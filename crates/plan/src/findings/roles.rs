@@ -1,6 +1,6 @@
 //! Who is primary, who accepts writes, who could take over.
 
-use primacy_types::Promotion;
+use primacy_types::{Address, ContactFailure, Promotion};
 
 use super::table::{CHECKS, Grade};
 use super::view::{Hit, View, and};
@@ -18,10 +18,7 @@ pub(super) fn primary_unknown(view: &View<'_>) -> Vec<Hit> {
     }
     let (why, mend) = match find_primary(view.snapshot()) {
         Ok(_) => return Vec::new(),
-        Err(NoPrimary::NotAllSeen(unseen)) => (
-            format!("{} never answered, and the others do not settle it", and(&unseen)),
-            format!("bring {} back", and(&unseen)),
-        ),
+        Err(NoPrimary::NotAllSeen(unseen)) => unseen_servers(view, &unseen),
         Err(NoPrimary::Several(writable)) => (
             format!("{} accept writes, and nothing tells which one is meant", and(&writable)),
             "close all but the right one, as several-writable says".to_owned(),
@@ -34,6 +31,27 @@ pub(super) fn primary_unknown(view: &View<'_>) -> Vec<Hit> {
         ),
     };
     vec![Hit::cluster(format!("no primary is known: {why}"), mend)]
+}
+
+/// Why the servers that told nothing leave it open, and what helps.
+fn unseen_servers(view: &View<'_>, unseen: &[Address]) -> (String, String) {
+    let lives = |server: &&Address| {
+        let failure = view.snapshot().server(server).and_then(|seen| seen.contact.failure());
+        failure.is_some_and(ContactFailure::proves_life)
+    };
+    let (living, gone): (Vec<&Address>, Vec<&Address>) = unseen.iter().partition(lives);
+    let and = |servers: &[&Address]| and(&servers.iter().map(|s| (*s).clone()).collect::<Vec<_>>());
+    let mut why = Vec::new();
+    let mut mends = Vec::new();
+    if !gone.is_empty() {
+        why.push(format!("{} never answered", and(&gone)));
+        mends.push(format!("bring {} back", and(&gone)));
+    }
+    if !living.is_empty() {
+        why.push(format!("{} never told the manager anything", and(&living)));
+        mends.push(format!("let the manager log in to {}: see `unreachable`", and(&living)));
+    }
+    (format!("{}, and the others do not settle it", why.join(", ")), mends.join("; "))
 }
 
 pub(super) fn several_writable(view: &View<'_>) -> Vec<Hit> {

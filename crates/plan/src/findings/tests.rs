@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use primacy_types::{
-    FileAccess, HostAccessKind, Millis, Positioning, ReceiverState, Repository, ServerVersion,
+    ContactFailure, FileAccess, HostAccessKind, Millis, Positioning, ReceiverState, Repository,
+    ServerVersion,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +49,27 @@ fn each_check_finds_its_own_world() {
         let world = world.unwrap_or_else(|| panic!("no world triggers {}", check.code));
         assert!(!found(&world, check.code).is_empty(), "{} finds nothing", check.code);
     }
+}
+
+/// A server that refuses the login is not to be brought back: it lives.
+#[test]
+fn who_refuses_the_manager_is_told_from_who_is_gone() {
+    let world = triggers("primary-unknown").expect("a world");
+    let denied = ContactFailure::AccessDenied("Access denied".to_owned());
+    let mut world =
+        world.failing("b", denied, 1000, 3).failing("c", ContactFailure::Refused, 1000, 3);
+    for name in ["b", "c"] {
+        world.server(name).facts = None;
+    }
+    let unknown = the(&world, "primary-unknown");
+    assert!(unknown.sentence.contains("c:3306 never answered"), "{unknown:?}");
+    assert!(unknown.sentence.contains("b:3306 never told the manager anything"), "{unknown:?}");
+    let [gone, denied] =
+        ["c:3306 back", "log in to b:3306"].map(|words| unknown.mend.contains(words));
+    assert!(gone && denied, "{unknown:?}");
+    let told = found(&world, "unreachable");
+    assert!(told.iter().any(|f| f.sentence.contains("b:3306 lives and is of no use")), "{told:?}");
+    assert!(told.iter().any(|f| f.sentence.contains("c:3306 does not answer")), "{told:?}");
 }
 
 #[test]
