@@ -61,29 +61,38 @@ pub fn on(server: &str, test: impl AsyncFn(&'static str)) {
     if !is_provisioned(entry.name) {
         return;
     }
-    attempts(&Watch::start, &Watch::latest, &|| {
+    attempts(&Watch::start, &Watch::latest, &say, &|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
         runtime.block_on(Box::pin(test(entry.name)));
     });
 }
 
-/// `attempt` until it passes, or fails on a machine that runs.
 #[expect(clippy::print_stdout, reason = "a test that was begun again must be seen to have been")]
-fn attempts<W>(start: &dyn Fn() -> W, latest: &dyn Fn(&W) -> Duration, attempt: &dyn Fn()) {
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// `attempt` until it passes, or fails on a machine that runs.
+fn attempts<W>(
+    start: &dyn Fn() -> W,
+    latest: &dyn Fn(&W) -> Duration,
+    say: &dyn Fn(&str),
+    attempt: &dyn Fn(),
+) {
     let begin = Instant::now();
     for number in 1.. {
         let watch = start();
         let Err(failure) = catch_unwind(AssertUnwindSafe(attempt)) else {
-            println!("The processors came at most {:?} late.", latest(&watch));
+            say(&format!("The processors came at most {:?} late.", latest(&watch)));
             return;
         };
         let late = latest(&watch);
         if late < STILL || number == ATTEMPTS || begin.elapsed() > TIME {
-            println!("The processors came at most {late:?} late.");
+            say(&format!("The processors came at most {late:?} late."));
             resume_unwind(failure);
         }
-        println!("REPEATED: the machine stood still for {late:?} while the test failed");
+        say(&format!("REPEATED: the machine stood still for {late:?} while the test failed"));
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
     fn begun(late: Duration, passes_at: u32) -> (u32, bool) {
         let count = Cell::new(0);
         let passed = catch_unwind(AssertUnwindSafe(|| {
-            attempts(&|| (), &|()| late, &|| {
+            attempts(&|| (), &|()| late, &|_| (), &|| {
                 count.set(count.get() + 1);
                 assert_eq!(count.get(), passes_at);
             });
