@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use primacy_binlog::event::{Column, RowsChange};
 use primacy_binlog::payload::{InnerEvents, decompress};
-use primacy_binlog::undo::{Undo, UndoLimits, undo};
+use primacy_binlog::undo::{Undo, UndoError, UndoLimits, undo};
 use primacy_binlog::{EventBody, EventKind, FormatDescription, RawEvent, Reader};
 
 use crate::input::{Switches, with_checksums};
@@ -17,7 +17,7 @@ pub(crate) fn target(bytes: &[u8]) {
     let file = if switches.has(0) { with_checksums(file) } else { file.to_vec() };
     let statement = 200 << (switches.from(1) & 15);
     let limits = UndoLimits { statement, opened: OPENED, total: 512 << 10 };
-    let Some(once) = turned(&file, &limits) else { return };
+    let Ok(once) = turned(&file, &limits) else { return };
     for one in once.statements() {
         assert!(one.sql.len() <= limits.statement && !one.tables.is_empty());
         assert!(one.sql.len() <= once.statement_limit());
@@ -34,9 +34,9 @@ pub(crate) fn target(bytes: &[u8]) {
     }
 }
 
-fn turned(file: &[u8], limits: &UndoLimits) -> Option<Undo> {
+fn turned(file: &[u8], limits: &UndoLimits) -> Result<Undo, UndoError> {
     let mut reader = Reader::new(file, "it").expect("memory can be read");
-    undo(&mut reader, limits).ok()
+    undo(&mut reader, limits)
 }
 
 /// Table, change, the row before and after.

@@ -182,14 +182,15 @@ async fn malformed_requests_are_refused_and_the_agent_goes_on() {
             serde_json::json!([1, 2]),
             serde_json::json!({ "server": "no address", "limit": -1 }),
             serde_json::json!({ "server": { "host": "127.0.0.1", "port": 1 } }),
+            serde_json::json!("x".repeat(300_000)),
         ] {
             let error = ask(paths::CAPABILITY, body).await;
             assert!(error.fault().is_some(), "{error}");
         }
         // What is too large is not read to its end, so that connection carries nothing more; TCP may
         // drop the words of the refusal with what was not read.
-        for size in [300_000, 3_000_000].repeat(5) {
-            let error = ask(paths::CAPABILITY, serde_json::json!("x".repeat(size))).await;
+        for _ in 0..10 {
+            let error = ask(paths::CAPABILITY, serde_json::json!("x".repeat(3_000_000))).await;
             let words = error.fault().map(|fault| fault.text.as_str());
             let cut = matches!(error, AgentError::Unreached { .. });
             assert!(cut || words.is_some_and(|words| words.contains("413")), "{error}");

@@ -217,10 +217,13 @@ impl Undo {
 /// What is known of each table while events come.
 type Tables = BTreeMap<(String, String), UndoneTable>;
 
-/// Whether a format's table maps are those that are written here, and its description ends with a
+/// Whether what is written here beside rows events (table maps, and the statement that begins the
+/// transaction of [`Undo::as_binlog`]) is read alike in a format, and its description ends with a
 /// checksum. (Of rows events only the kinds that occur are looked at: MySQL 9 has no version 1.)
 fn is_known(format: &FormatDescription) -> bool {
-    format.knows_checksums() && format.post_header_length(EventKind::TABLE_MAP) == Some(8)
+    format.knows_checksums()
+        && format.post_header_length(EventKind::TABLE_MAP) == Some(8)
+        && format.post_header_length(EventKind::QUERY) == Some(13)
 }
 
 #[cfg(test)]

@@ -175,3 +175,32 @@ async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<d
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use primacy_plan::testing::{addr, cluster};
+
+    use super::*;
+
+    #[test]
+    fn hosts_over_ssh_are_asked_until_each_has_answered() {
+        let mut world = cluster(["a", "b"]);
+        for name in ["a", "b"] {
+            world.server(name).files = None;
+        }
+        assert!(!are_asked(&world.snapshot), "nobody is to be reached over ssh");
+        for name in ["a", "b"] {
+            let policy = &mut world.snapshot.policy.servers;
+            policy.entry(addr(name)).or_default().host_access = HostAccessKind::Ssh;
+        }
+        assert!(are_asked(&world.snapshot));
+        world.server("a").files = Some(FileAccess::Readable);
+        assert!(are_asked(&world.snapshot));
+        world.server("b").files = Some(FileAccess::Unreadable("Permission denied".to_owned()));
+        assert!(!are_asked(&world.snapshot), "a refusal is an answer");
+        // Of one that never said anything there is nothing to be asked.
+        world.server("a").files = None;
+        world.server("a").facts = None;
+        assert!(!are_asked(&world.snapshot));
+    }
+}

@@ -24,7 +24,7 @@ use crate::cluster::adopt;
 use crate::daemon::shared;
 use crate::engine::know_primary;
 use crate::hooks;
-use crate::hosts::are_asked;
+use crate::hosts;
 use crate::load::load_config;
 use crate::restarts::Alone;
 use crate::service::{self, dry_run, failover_request, from_store, no_such_cluster, refused};
@@ -234,7 +234,7 @@ async fn watch(
         snapshot = eyes.look(FIRST_LOOK).await;
     }
     // A host over ssh takes longer to answer than its server.
-    while are_asked(&eyes.remembered()) && tokio::time::Instant::now() < patience {
+    while hosts::are_asked(&eyes.remembered()) && tokio::time::Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     adopt(&watched.cluster, &watched.observatory, &snapshot).await?;

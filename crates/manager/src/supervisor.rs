@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chores::Chores;
 use crate::cluster::{adopt, follow};
-use crate::hosts::are_asked;
+use crate::hosts;
 use crate::rebuild::Rebuilds;
 use crate::repairs::{RejoinWish, Repairs, end_unfinished, refresh_absent};
 use crate::setup::Watched;
@@ -196,7 +196,9 @@ impl Supervisor {
             }
             _ if waiting => false,
             // Until then it is not known whose files can be read and who can be fenced.
-            Decision::FailOver if self.hosts_until > Instant::now() && are_asked(&snapshot) => {
+            Decision::FailOver
+                if self.hosts_until > Instant::now() && hosts::are_asked(&snapshot) =>
+            {
                 let text = "a failover waits for the first answers of the hosts".to_owned();
                 self.say(Level::Info, text);
                 false

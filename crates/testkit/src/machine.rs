@@ -16,7 +16,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A processor that comes so late has not given the test what it takes for granted: half of the
-/// shortest limit that the programs under test have for an answer.
+/// shortest limit that the programs under test have for an answer (a manager waits 0.48 s for what it tells
+/// an agent), since who asks and who answers may both be so late.
 pub(crate) const STILL: Duration = Duration::from_millis(240);
 
 /// Watches every processor that this process may use, until it is dropped.

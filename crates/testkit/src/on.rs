@@ -11,7 +11,7 @@ use crate::machine::{STILL, Watch};
 /// So often a test may begin.
 const ATTEMPTS: u32 = 3;
 
-/// Whatever failed later than this is not begun again: nextest ends a test after six minutes.
+/// Whatever failed later than this is not begun again: nextest ends a test after four minutes.
 const TIME: Duration = Duration::from_mins(2);
 
 /// One test for each server out of each of these functions (`async fn(server: &str)`).
@@ -53,6 +53,10 @@ macro_rules! on_servers {
 ///
 /// A test that fails while the machine stood still is begun again, and says so: its premise was not
 /// given. One that fails on a machine that runs has failed.
+///
+/// # Panics
+/// As the test does; if the catalogue has no such server; or if the server is not provisioned and `CI` or
+/// `PRIMACY_REQUIRE_SERVERS` is set.
 pub fn on(server: &str, test: impl AsyncFn(&'static str)) {
     let is_it = |name: &str| name.replace(['-', '.'], "_") == server;
     let Some(entry) = CATALOGUE.iter().find(|entry| is_it(entry.name)) else {

@@ -219,3 +219,21 @@ fn rows_that_do_not_show_all_columns_are_refused() {
     }
     assert!(refused > 0);
 }
+
+#[test]
+fn a_format_whose_fixed_parts_have_other_lengths_is_not_known() {
+    /// Where the lengths begin in a file: after its magic, a header, the format's version, the
+    /// server's version, the time, and the length of headers.
+    const LENGTHS: usize = 4 + EventHeader::LENGTH + 2 + 50 + 4 + 1;
+    let (head, all) = transactions(&data().join("mysql-9.7/row.binlog"));
+    let last = all.iter().rev().find(|one| undone(&[&head[..], one].concat()).is_ok()).unwrap();
+    for kind in [EventKind::QUERY, EventKind::TABLE_MAP] {
+        let mut head = head.clone();
+        head[LENGTHS + usize::from(kind.0) - 1] += 1;
+        let (covered, stored) = head.split_last_chunk_mut::<4>().unwrap();
+        *stored = crc32fast::hash(&covered[4..]).to_le_bytes();
+        let reasons = undone(&[&head[..], last].concat()).unwrap_err();
+        let said = |reason: &String| reason.ends_with("is not known");
+        assert!(reasons.iter().any(said), "{kind}: {reasons:?}");
+    }
+}

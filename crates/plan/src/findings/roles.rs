@@ -35,12 +35,11 @@ pub(super) fn primary_unknown(view: &View<'_>) -> Vec<Hit> {
 
 /// Why the servers that told nothing leave it open, and what helps.
 fn unseen_servers(view: &View<'_>, unseen: &[Address]) -> (String, String) {
-    let lives = |server: &&Address| {
+    let lives = |server: &Address| {
         let failure = view.snapshot().server(server).and_then(|seen| seen.contact.failure());
         failure.is_some_and(ContactFailure::proves_life)
     };
-    let (living, gone): (Vec<&Address>, Vec<&Address>) = unseen.iter().partition(lives);
-    let and = |servers: &[&Address]| and(&servers.iter().map(|s| (*s).clone()).collect::<Vec<_>>());
+    let (living, gone): (Vec<_>, Vec<_>) = unseen.iter().cloned().partition(lives);
     let mut why = Vec::new();
     let mut mends = Vec::new();
     if !gone.is_empty() {

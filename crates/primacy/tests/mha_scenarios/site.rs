@@ -244,9 +244,12 @@ impl Site {
 
     fn command(&self, name: &str, words: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
+        let path = std::env::var("PATH").unwrap_or_default();
         command
             .args(["mha", name])
             .args(words)
+            // Where a scenario puts programs of its own.
+            .env("PATH", format!("{}:{path}", self.at("bin").display()))
             .env_remove("PRIMACY_CONFIG")
             .env_remove("PRIMACY_LOG")
             .stdin(Stdio::piped())
