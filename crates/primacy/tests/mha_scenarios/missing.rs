@@ -27,13 +27,16 @@ async fn t_needsync_1(server: &str) {
     is_levelled_and_promoted(&site).await;
 }
 
-/// Every call over ssh takes a while, and the manager is started when the primary is dead already: who can
-/// give the missing row to S1 is known only when the hosts have answered.
+/// Every call over ssh takes a while, the primary's disk is gone with it, and the manager is started
+/// afterwards: that the relay logs of the others can give S1 the missing row is known only when
+/// their hosts have answered.
 async fn slow_logins_are_waited_for(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
     std::fs::create_dir(site.at("bin")).unwrap();
     site.script("bin/ssh", "sleep 1.5; exec /usr/bin/ssh \"$@\"");
     lacks_a_row(&site).await;
+    let disk = &site.cluster.server(M).datadir;
+    std::fs::rename(disk, disk.with_extension("lost")).unwrap();
     is_levelled_and_promoted(&site).await;
 }
 
