@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// How many targets run at a time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
+    /// Where the random numbers begin: with the same one, the same inputs come in the same order.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    numbers: Option<u32>,
     /// Keep the inputs that reach something new in fuzz/corpus, as few and short as do.
     #[arg(long)]
     store: bool,
@@ -102,7 +105,7 @@ async fn fuzz(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_all(targets: &[Target], args: &Args) -> anyhow::Result<Vec<Outcome>> {
-    let (count, time) = (targets.len(), Duration::from_secs(args.seconds));
+    let (count, time, numbers) = (targets.len(), Duration::from_secs(args.seconds), args.numbers);
     report(&format!("Running {count} targets for {} s each:", args.seconds));
     let free = Arc::new(Semaphore::new(args.jobs.max(1)));
     let mut running = JoinSet::new();
@@ -110,7 +113,7 @@ async fn run_all(targets: &[Target], args: &Args) -> anyhow::Result<Vec<Outcome>
         let (target, free) = (target.clone(), Arc::clone(&free));
         running.spawn(async move {
             let _turn = free.acquire().await?;
-            target.run(time).await
+            target.run(time, numbers).await
         });
     }
     let mut outcomes = Vec::new();

@@ -16,6 +16,7 @@ mod writer;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of this repository")]
@@ -46,6 +47,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    show_log();
     let done = match Cli::parse().task {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
@@ -62,6 +64,15 @@ fn main() -> ExitCode {
             None => ExitCode::FAILURE,
         }
     })
+}
+
+/// What Primacy's own parts note while a task uses them goes to stderr where `PRIMACY_LOG` asks for
+/// it, as with `primacy`; a filter that cannot be read is told there too, and shows nothing.
+fn show_log() {
+    if std::env::var_os("PRIMACY_LOG").is_some() {
+        let filter = EnvFilter::from_env("PRIMACY_LOG");
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
 }
 
 /// A line of a task's result.

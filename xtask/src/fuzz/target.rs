@@ -42,8 +42,13 @@ pub(super) struct Outcome {
 }
 
 impl Target {
-    /// Runs for a time, from the stored inputs and those that earlier runs found.
-    pub(super) async fn run(&self, time: Duration) -> anyhow::Result<Outcome> {
+    /// Runs for a time, from the stored inputs and those that earlier runs found. With the same
+    /// `numbers` it makes the same of the same inputs.
+    pub(super) async fn run(
+        &self,
+        time: Duration,
+        numbers: Option<u32>,
+    ) -> anyhow::Result<Outcome> {
         let (found, log) = (self.found(), self.folder.join("logs").join(&self.name));
         let crashes = self.folder.join("crashes").join(&self.name);
         for folder in [&found, &crashes, &self.folder.join("logs"), &self.stored] {
@@ -54,6 +59,7 @@ impl Target {
         program
             .args([&format!("-max_total_time={}", time.as_secs()), "-print_final_stats=1"])
             .arg(format!("-artifact_prefix={}/", crashes.display()))
+            .args(numbers.map(|seed| format!("-seed={seed}")))
             .args([&found, &self.stored])
             .stdout(Stdio::null())
             .stderr(output);
