@@ -8,8 +8,8 @@ use primacy_types::{Address, HostAccessKind, Policy, Promotion, ServerPolicy};
 
 use crate::error::Problems;
 use crate::fields::{
-    Lookup, read_manager, read_policy, read_scripts, read_server, read_shutdown_script, read_ssh,
-    read_timing,
+    Lookup, read_binlog_copies, read_manager, read_policy, read_scripts, read_server,
+    read_shutdown_script, read_ssh, read_timing,
 };
 use crate::model::{Accounts, ClusterConfig, ClusterKind, ClusterName, Config};
 use crate::schema::Section;
@@ -298,6 +298,7 @@ impl<'t> ClusterReader<'t> {
             span: self.span,
         };
         let tls = read_tls(&self.section("cluster.*.tls"), &owner, problems);
+        let binlog_copies = read_binlog_copies(self.tree, self.name, problems);
         let hooks = crate::hooks::read_hooks(self.tree, self.name, problems);
         let webhooks = crate::hooks::read_webhooks(self.tree, self.name, problems);
         Some(ClusterConfig {
@@ -309,6 +310,7 @@ impl<'t> ClusterReader<'t> {
             tls: tls?,
             ssh: read_ssh(&at),
             host_access: self.host_access(),
+            binlog_copies: binlog_copies?,
             hooks: hooks?,
             webhooks: webhooks?,
             shutdown_script: read_shutdown_script(&at),

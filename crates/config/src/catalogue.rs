@@ -94,6 +94,16 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: policy::POLICY,
     },
     Section {
+        path: "cluster.*.binlog_copy[]",
+        defaults: None,
+        doc: "A folder on another host to which the primary's binary logs are copied while it writes \
+              them, as `mysqlbinlog --read-from-remote-server --raw --stop-never` does. It is read over \
+              ssh in a failover when the dead primary's own disk cannot be, on MySQL with GTID: only \
+              there do the names of transactions tell whose they are. Such a copy acknowledges \
+              nothing, so that it has everything is never proved; `primacy binlog serve` does better.",
+        keys: hosts::BINLOG_COPY,
+    },
+    Section {
         path: "cluster.*.hook[]",
         defaults: None,
         doc: "A program of your own that is called at some moments of an operation; several are \

@@ -73,6 +73,7 @@ fn file_with(section: &Section, key: &Key) -> String {
     put("cluster.*.tls", if section.path == "cluster.*.tls" { tls } else { "" });
     put("cluster.*.timing", "");
     put("cluster.*.policy", policy);
+    put("cluster.*.binlog_copy[]", "host = \"db1\"\nfolder = \"/copy\"");
     put("cluster.*.hook[]", if key.name == "command" { "" } else { "program = \"/bin/true\"" });
     put("cluster.*.webhook[]", "url = \"https://db1/\"");
     file

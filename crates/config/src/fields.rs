@@ -7,12 +7,13 @@ use primacy_types::{
     Scripts, SemiSyncPolicy, ServerPolicy, SshSettings, SshTarget, SshUser, Timing, WithoutAcker,
 };
 
+use crate::error::Problems;
 use crate::model::{
-    Account, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ManagerConfig,
-    ProgramConfig, ScriptsConfig, SecretSource, TlsConfig,
+    Account, AgentConfig, AgentServer, BinlogCopyConfig, CertificateFiles, ClusterConfig,
+    ClusterName, ManagerConfig, ProgramConfig, ScriptsConfig, SecretSource, TlsConfig,
 };
 use crate::schema::Section;
-use crate::tree::{Found, Table};
+use crate::tree::{Found, Table, Tree};
 use crate::value::Value;
 use crate::words::{TlsMode, Words};
 
@@ -190,6 +191,44 @@ pub(crate) fn read_server(at: &Lookup<'_>, shared: HostAccessKind) -> ServerPoli
             port: at.value("ssh_port").is_some().then(|| at.number("ssh_port")),
         },
     }
+}
+
+/// The copies of binary logs that a cluster has elsewhere, in the order of the file.
+pub(crate) fn read_binlog_copies(
+    tree: &Tree,
+    cluster: &ClusterName,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<BinlogCopyConfig>> {
+    let section = Section::named("cluster.*.binlog_copy[]");
+    let copies: Vec<_> = tree
+        .list_of(cluster, "binlog_copy")
+        .map(|table| {
+            let at = Lookup { section, own: Some(table), defaults: None };
+            for (name, example) in [("host", "host = \"backup\""), ("folder", "folder = \"/path\"")]
+            {
+                if at.found(name).is_none() {
+                    let reason = format!("this copy of binary logs has no `{name}`");
+                    problems.add(&table.span, reason, format!("write {example}"));
+                }
+            }
+            let ssh = SshTarget {
+                host: Some(at.text("host")?),
+                user: ssh_user(&at),
+                port: at.value("ssh_port").is_some().then(|| at.number("ssh_port")),
+            };
+            Some(BinlogCopyConfig { folder: at.path("folder")?, ssh })
+        })
+        .collect();
+    copies.into_iter().collect()
+}
+
+pub(crate) fn binlog_copy_fields(copy: &BinlogCopyConfig) -> Fields {
+    vec![
+        ("host", copy.ssh.host.as_deref().and_then(text)),
+        ("folder", Some(Value::Path(copy.folder.clone()))),
+        ("ssh_user", copy.ssh.user.clone().map(Value::SshUser)),
+        ("ssh_port", copy.ssh.port.map(|port| Value::Integer(port.into()))),
+    ]
 }
 
 fn ssh_user(at: &Lookup<'_>) -> Option<SshUser> {

@@ -34,9 +34,10 @@ pub use duration::parse as parse_duration;
 pub use error::{ConfigError, ConfigErrors};
 pub use given::GivenSecret;
 pub use model::{
-    Account, Accounts, AgentConfig, AgentServer, CertificateFiles, ClusterConfig, ClusterKind,
-    ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, HookConfig, HookRun,
-    ManagerConfig, OnFailure, ProgramConfig, ScriptsConfig, SecretSource, TlsConfig, WebhookConfig,
+    Account, Accounts, AgentConfig, AgentServer, BinlogCopyConfig, CertificateFiles, ClusterConfig,
+    ClusterKind, ClusterName, ClusterNameError, Config, Fingerprint, FingerprintError, HookConfig,
+    HookRun, ManagerConfig, OnFailure, ProgramConfig, ScriptsConfig, SecretSource, TlsConfig,
+    WebhookConfig,
 };
 pub use nearest::nearest;
 pub use reference::reference;

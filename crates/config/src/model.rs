@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use primacy_types::{
-    Address, HookEvent, HostAccessKind, Millis, Policy, Scripts, SshSettings, VirtualAddress,
+    Address, HookEvent, HostAccessKind, Millis, Policy, Scripts, SshSettings, SshTarget,
+    VirtualAddress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,8 @@ pub struct ClusterConfig {
     pub tls: TlsConfig,
     /// How hosts are reached over ssh.
     pub ssh: SshSettings,
+    /// Who else keeps copies of the primary's binary logs.
+    pub binlog_copies: Vec<BinlogCopyConfig>,
     /// Programs of the person's own, in the order in which they are called.
     pub hooks: Vec<HookConfig>,
     /// Who is told of the same.
@@ -207,6 +210,16 @@ pub enum OnFailure {
     GoOn,
     /// The failover is not begun.
     Refuse,
+}
+
+/// A folder on another host to which the primary's binary logs are copied while it writes them, byte for
+/// byte and under their names, as `mysqlbinlog --read-from-remote-server --raw --stop-never` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinlogCopyConfig {
+    /// The folder, on that host.
+    pub folder: PathBuf,
+    /// The host, and what is different there from how servers' hosts are reached over ssh.
+    pub ssh: SshTarget,
 }
 
 /// A URL that is told of some moments.

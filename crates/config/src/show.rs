@@ -2,8 +2,8 @@
 //! only as the place where they are found.
 
 use crate::fields::{
-    Fields, account_fields, agent_fields, agent_server_fields, cluster_fields, manager_fields,
-    policy_fields, server_fields, timing_fields, tls_fields,
+    Fields, account_fields, agent_fields, agent_server_fields, binlog_copy_fields, cluster_fields,
+    manager_fields, policy_fields, server_fields, timing_fields, tls_fields,
 };
 use crate::hooks::{hook_fields, webhook_fields};
 use crate::model::{ClusterConfig, Config, SecretSource};
@@ -53,6 +53,9 @@ fn show_cluster(text: &mut String, cluster: &ClusterConfig) {
         if let Some(SecretSource::Given(given)) = account.map(|account| &account.password) {
             text.push_str(&format!("# the password stands in {}\n", given.file()));
         }
+    }
+    for copy in &cluster.binlog_copies {
+        section(text, "cluster.*.binlog_copy[]", name, &binlog_copy_fields(copy));
     }
     for hook in &cluster.hooks {
         section(text, "cluster.*.hook[]", name, &hook_fields(hook));

@@ -43,13 +43,39 @@ impl fmt::Debug for ReplicationAccount {
     }
 }
 
+/// A folder on another host with copies of the primary's binary logs.
+#[derive(Debug)]
+pub struct BinlogCopy {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The way there. As its server it names the host and the port of its sshd.
+    pub host: Arc<dyn HostAccess>,
+}
+
+impl fmt::Display for BinlogCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.folder.display(), self.host.server().host())
+    }
+}
+
 /// Access to the hosts of a cluster's servers, as far as there is any.
 #[derive(Debug, Default)]
 pub struct Hosts {
     known: Mutex<BTreeMap<Address, Arc<dyn HostAccess>>>,
+    copies: Vec<Arc<BinlogCopy>>,
 }
 
 impl Hosts {
+    /// None is known yet; copies of binary logs are in these places.
+    pub fn with_copies(copies: Vec<BinlogCopy>) -> Self {
+        Self { copies: copies.into_iter().map(Arc::new).collect(), ..Self::default() }
+    }
+
+    /// Where there are copies of the primary's binary logs.
+    pub(crate) fn copies(&self) -> &[Arc<BinlogCopy>] {
+        &self.copies
+    }
+
     /// Access to the host of this server.
     pub fn of(&self, server: &Address) -> Option<Arc<dyn HostAccess>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned()

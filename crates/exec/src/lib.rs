@@ -39,7 +39,7 @@ mod view;
 pub use chronicle::{Chronicle, Entry};
 pub use clock::Clock;
 pub use cloning::{CloneOrder, bytes_of, clone_into, end_clone};
-pub use cluster::{Cluster, Eyes, Hosts, ReplicationAccount, identity};
+pub use cluster::{BinlogCopy, Cluster, Eyes, Hosts, ReplicationAccount, identity};
 pub use error::{OperationError, StepError};
 pub use hindrances::{Hindrances, look_for_hindrances};
 pub use hooks::Hooks;

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use crate::Cluster;
 use crate::journal::blocking;
+use crate::{BinlogCopy, Cluster};
 
 /// Without GTID: two places that mean the same. Whoever has applied the source's log up to `end`
 /// goes on at `start` of the new primary's own.
@@ -92,6 +92,8 @@ struct Known {
     powered_off: BTreeSet<Address>,
     /// Where the old primary's binary logs on disk end, as this process has read them.
     disk_length: Option<BinlogPosition>,
+    /// The copy of them that was read in their place.
+    disk_copy: Option<Arc<BinlogCopy>>,
 }
 
 /// Events that were saved.
@@ -131,8 +133,9 @@ impl Shared {
         let saved = self.read(SAVED).await?.unwrap_or_default();
         let detached = self.read(DETACHED).await?.unwrap_or_default();
         let powered_off = self.read(POWERED_OFF).await?.unwrap_or_default();
-        let disk_length = None;
-        *self.known() = Known { pair, channels, detached, saved, powered_off, disk_length };
+        let (disk_length, disk_copy) = (None, None);
+        *self.known() =
+            Known { pair, channels, detached, saved, powered_off, disk_length, disk_copy };
         Ok(())
     }
 
@@ -261,6 +264,16 @@ impl Shared {
     /// Notes where the old primary's binary logs on disk end.
     pub(crate) fn set_disk_length(&self, length: Option<BinlogPosition>) {
         self.known().disk_length = length;
+    }
+
+    /// The copy of the old primary's binary logs that was read in their place.
+    pub(crate) fn disk_copy(&self) -> Option<Arc<BinlogCopy>> {
+        self.known().disk_copy.clone()
+    }
+
+    /// Notes whether a copy of the old primary's binary logs was read, and which.
+    pub(crate) fn set_disk_copy(&self, copy: Option<Arc<BinlogCopy>>) {
+        self.known().disk_copy = copy;
     }
 
     /// Puts on record what was saved.

@@ -6,6 +6,7 @@ mod address;
 mod apply;
 mod attach;
 mod block;
+mod copies;
 mod empty;
 mod events;
 mod fence;

@@ -44,7 +44,11 @@ impl Operation<'_> {
         };
         // One that may still write is read again, but not all the time: it may be large.
         let fresh = closed || self.disk_read.is_some_and(|at| at.elapsed() < READ_AGAIN);
-        if fresh && matches!(self.on_disk, Some(BinlogsOnDisk::Read { .. })) {
+        let final_one = matches!(
+            self.on_disk,
+            Some(BinlogsOnDisk::Read { .. } | BinlogsOnDisk::Copied { passing: false, .. })
+        );
+        if fresh && final_one {
             return;
         }
         self.disk_read = Some(Instant::now());
@@ -57,10 +61,8 @@ impl Operation<'_> {
         {
             self.tell(Level::Info, format!("{}: {sentence}", self.plan.old));
         }
-        self.shared.set_disk_length(match &found {
-            Some(BinlogsOnDisk::Read { length, .. }) => Some(length.clone()),
-            _ => None,
-        });
+        let length = found.as_ref().and_then(BinlogsOnDisk::length);
+        self.shared.set_disk_length(length.cloned());
         self.on_disk = found;
     }
 

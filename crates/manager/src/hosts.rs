@@ -8,8 +8,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use primacy_agent_api::AgentClient;
-use primacy_exec::{Eyes, Hosts, identity};
-use primacy_host::{Ability, HostAccess, LocalHost, ServerIdentity, StartProgram};
+use primacy_config::BinlogCopyConfig;
+use primacy_exec::{BinlogCopy, Eyes, Hosts, identity};
+use primacy_host::{Ability, HostAccess, LocalHost, ServerIdentity, SshHost, StartProgram};
 use primacy_types::{
     Address, ClusterSnapshot, FenceRung, FileAccess, HostAccessKind, ProcessState, ServerFacts,
     SshSettings,
@@ -59,6 +60,25 @@ pub(crate) fn start(
         }
     }
     tasks
+}
+
+/// Ways to the folders in which others keep copies of the primary's binary logs.
+pub(crate) fn copies(configured: &[BinlogCopyConfig], ssh: &SshSettings) -> Vec<BinlogCopy> {
+    let reached = configured.iter().filter_map(|copy| {
+        let settings = ssh.of(&copy.ssh);
+        let host = settings.host.clone().unwrap_or_default();
+        // It is no server: what is said of it names its host and where sshd listens.
+        let place = Address::new(host, settings.port.unwrap_or(22));
+        match SshHost::new(&ServerIdentity::new(place), settings) {
+            Ok(host) => Some(BinlogCopy { folder: copy.folder.clone(), host: Arc::new(host) }),
+            Err(error) => {
+                let folder = copy.folder.display();
+                tracing::warn!(%error, "the copies of binary logs in {folder} cannot be reached");
+                None
+            }
+        }
+    });
+    reached.collect()
 }
 
 /// Whether a server of which something is known has a host over ssh that was not heard of yet.

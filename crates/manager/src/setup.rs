@@ -153,7 +153,8 @@ pub(crate) fn watch(
         Locking::Watch | Locking::Leave => Vec::new(),
     };
     let lock = ClusterLock::start(&name, &shared.holder, locked, Duration::from_secs(1));
-    let hosts = Arc::new(Hosts::default());
+    let copies = crate::hosts::copies(&config.binlog_copies, &config.ssh);
+    let hosts = Arc::new(Hosts::with_copies(copies));
     let lock = Arc::new(lock);
     let agents = agents(config, shared);
     let mut host_tasks =

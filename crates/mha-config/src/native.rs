@@ -129,6 +129,9 @@ impl Making<'_> {
         for block in &mha.servers {
             self.server(block);
         }
+        for block in &mha.binlogs {
+            self.binlog_copies(block);
+        }
         let secrets = self.accounts();
         self.timing();
         self.policy();
@@ -251,40 +254,14 @@ impl Making<'_> {
                 }
             }
         }
-        for block in &self.mha.binlogs {
-            let text =
-                format!("[{}] is not asked in a failover: {}", block.name, self.instead(block));
-            self.notices.push(Notice { place: block.place.clone(), text });
-        }
         lines.sort();
-        if lines.is_empty() && self.mha.binlogs.is_empty() {
+        if lines.is_empty() {
             return;
         }
         self.out.blank();
         self.out.comment("What this file has no key for:");
         for (place, name, why) in lines {
             self.out.comment(&format!("  {name} ({place}): {why}"));
-        }
-        for Block { name, place, .. } in &self.mha.binlogs {
-            let place = place.as_ref().map(ToString::to_string).unwrap_or_default();
-            self.out.comment(&format!("  [{name}] ({place}): the dead primary's own disk is read"));
-        }
-    }
-
-    /// What is done in place of asking a binary log server.
-    fn instead(&self, block: &Block) -> String {
-        let same = |server: &&Block| {
-            server.host() == block.host() || server.hostname() == block.hostname()
-        };
-        match self.mha.servers.iter().find(same) {
-            Some(server) => format!(
-                "it is the host of [{}], and the binary logs of a dead primary's own disk are read in \
-                 any case, also with GTID",
-                server.name
-            ),
-            None => "the binary logs of the dead primary's own disk are read, also with GTID. Where \
-                     they may be lost with its host, let `primacy binlog serve` keep them on this one"
-                .to_owned(),
         }
     }
 }

@@ -135,15 +135,21 @@ fn stuck(
     let mut stuck = Vec::new();
     let on_disk = snapshot.server(primary).and_then(|s| s.on_disk.as_ref());
     match on_disk {
-        Some(BinlogsOnDisk::Read { holds, .. }) if !has.covers(holds) => stuck.push(format!(
-            "the binary logs of {primary} hold {} and could not be used in this operation",
-            holds.beyond(has).join(", ")
-        )),
+        Some(BinlogsOnDisk::Read { holds, .. } | BinlogsOnDisk::Copied { holds, .. })
+            if !has.covers(holds) =>
+        {
+            stuck.push(format!(
+                "the binary logs of {primary} hold {} and could not be used in this operation",
+                holds.beyond(has).join(", ")
+            ));
+        }
         // Where nothing acknowledged can be missing, or somebody has said that it may be, a host that
         // does not answer is not waited for.
-        Some(BinlogsOnDisk::Unreadable { reason, passing: true })
-            if snapshot.policy.on_possible_loss != Some(RefuseOrProceed::Proceed)
-                && !coverage(snapshot, primary).proved =>
+        Some(
+            BinlogsOnDisk::Unreadable { reason, passing: true }
+            | BinlogsOnDisk::Copied { reason, passing: true, .. },
+        ) if snapshot.policy.on_possible_loss != Some(RefuseOrProceed::Proceed)
+            && !coverage(snapshot, primary).proved =>
         {
             stuck.push(format!(
                 "what {primary} wrote and nobody received is not known yet: {reason}"

@@ -345,6 +345,10 @@ fn is_covered(
         Some(BinlogsOnDisk::Unreadable { reason, .. }) => {
             format!("; the binary logs of {old} cannot be read: {reason}")
         }
+        Some(BinlogsOnDisk::Copied { place, length, reason, .. }) => format!(
+            "; of the binary logs of {old} the copy in {place} was read, to {length}, because they \
+             themselves cannot be: {reason}"
+        ),
         _ => String::new(),
     };
     let missing = if coverage.known_missing.is_empty() {

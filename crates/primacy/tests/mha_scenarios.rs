@@ -9,6 +9,7 @@
 )]
 
 mod mha_scenarios {
+    mod binlog_servers;
     mod dual;
     mod missing;
     mod online;

@@ -51,6 +51,11 @@ impl Saved {
         }
     }
 
+    /// What is in it. On MySQL with GTID only what was cut out, else everything up to its end.
+    pub fn transactions(&self) -> &TransactionSet {
+        self.archive.transactions()
+    }
+
     /// Whether the last transaction of the files is there in part only.
     pub fn is_incomplete(&self) -> bool {
         self.archive.manifest().incomplete.is_some()

@@ -440,6 +440,20 @@ pub enum BinlogsOnDisk {
         /// What stands behind that and makes no whole transaction, as a sentence.
         incomplete: Option<String>,
     },
+    /// They cannot be read; a copy of them that another host keeps was. What the server wrote last need
+    /// not be in it, so it proves nothing.
+    Copied {
+        /// Everything that is complete in it, and what the oldest of its files presupposes.
+        holds: TransactionSet,
+        /// Where its last file ends.
+        length: BinlogPosition,
+        /// Where it is: a folder and a host, for people.
+        place: String,
+        /// Why the server's own cannot be read.
+        reason: String,
+        /// Trying those again may help.
+        passing: bool,
+    },
     /// They cannot be read, for this reason.
     Unreadable {
         /// Why, as a sentence.
@@ -450,10 +464,18 @@ pub enum BinlogsOnDisk {
 }
 
 impl BinlogsOnDisk {
-    /// What they hold, if they could be read.
+    /// What they or a copy of them hold, if one of the two could be read.
     pub const fn holds(&self) -> Option<&TransactionSet> {
         match self {
-            Self::Read { holds, .. } => Some(holds),
+            Self::Read { holds, .. } | Self::Copied { holds, .. } => Some(holds),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// Where what was read ends.
+    pub const fn length(&self) -> Option<&BinlogPosition> {
+        match self {
+            Self::Read { length, .. } | Self::Copied { length, .. } => Some(length),
             Self::Unreadable { .. } => None,
         }
     }

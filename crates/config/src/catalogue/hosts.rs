@@ -3,7 +3,7 @@
 use primacy_types::Millis;
 
 use super::{DAY, MINUTE, duration, key};
-use crate::schema::Preset::{Is, Unset};
+use crate::schema::Preset::{Is, Required, Unset};
 use crate::schema::{Key, Kind};
 
 pub(super) const SSH_USER: Key = key(
@@ -66,6 +66,34 @@ pub(super) const PURGE_RELAY_LOGS_EVERY: Key = key(
      applied and that no sibling may need any more: one replica after another, and only while \
      the cluster is well and nothing is under way.",
 );
+
+pub(super) const BINLOG_COPY: &[Key] = &[
+    key(
+        "host",
+        Kind::Text { min: 1, max: 253 },
+        Required,
+        "The host, as ssh dials it: a name or an address.",
+    ),
+    key(
+        "folder",
+        Kind::Program,
+        Required,
+        "The folder there, as an absolute path. The files are called like the primary's: \
+         `binlog.000042`.",
+    ),
+    key(
+        "ssh_user",
+        Kind::SshUser,
+        Unset("as the cluster says"),
+        "Who logs in there: a user that may read the folder.",
+    ),
+    key(
+        "ssh_port",
+        Kind::Integer { min: 1, max: 65_535 },
+        Unset("as the cluster says"),
+        "Where sshd listens there.",
+    ),
+];
 
 pub(super) const SERVER_SSH_HOST: Key = key(
     "ssh_host",

@@ -2,9 +2,10 @@
 //! replication by a source of our own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use primacy_plan::Origin;
+use primacy_plan::{Origin, held_by_all};
 use primacy_probe::{ChangeScope, SourceSettings, StartAt, Threads};
 use primacy_rescue::{LogFiles, Numbering, Saved, ServeAs, Served, address_towards};
 use primacy_types::{
@@ -13,21 +14,39 @@ use primacy_types::{
 
 use super::point::forget_the_rescue;
 use super::stop::stop;
-use super::{POLL, Progress, places};
+use super::{POLL, Progress, copies, places};
 use crate::error::StepError;
 use crate::links::Link;
 use crate::shared::{Kept, Pair, Shared};
-use crate::{Cluster, look};
+use crate::{BinlogCopy, Cluster, look};
 
 /// How long looking at the old primary's files may take before its host counts as silent.
-const LOOK: Duration = Duration::from_secs(30);
+pub(super) const LOOK: Duration = Duration::from_secs(30);
 
-/// Reads what the old primary's binary logs hold; `None` where there is no access to its host.
+/// Reads what the old primary's binary logs hold, or a copy of them where they cannot be read; `None`
+/// where there is no access to either.
 pub(crate) async fn read_the_disk(
     cluster: &Cluster,
     old: &Address,
     shared: &Shared,
 ) -> Option<BinlogsOnDisk> {
+    let own = read_its_own(cluster, old, shared).await;
+    match own {
+        Some(BinlogsOnDisk::Unreadable { reason, passing }) => {
+            Some(copies::read(cluster, shared, old, reason, passing).await)
+        }
+        None if !cluster.hosts.copies().is_empty() => {
+            let reason = "there is no access to its host".to_owned();
+            Some(copies::read(cluster, shared, old, reason, false).await)
+        }
+        own => {
+            shared.set_disk_copy(None);
+            own
+        }
+    }
+}
+
+async fn read_its_own(cluster: &Cluster, old: &Address, shared: &Shared) -> Option<BinlogsOnDisk> {
     let seen = cluster.eyes.remembered();
     let server = seen.server(old)?;
     let unreadable = |reason: String, passing| BinlogsOnDisk::Unreadable { reason, passing };
@@ -52,13 +71,18 @@ pub(crate) async fn read_the_disk(
     let numbering = if shared.by_place { Numbering::Places } else { Numbering::Gtids };
     let scratch = scratch(cluster, shared, old);
     let host = host.as_ref();
-    let patient = shared.began.elapsed() < LOST;
+    let patient = is_patient(shared);
     let read = primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK, patient);
     Some(read.await)
 }
 
 /// A host that could not be asked for so long since the operation began is lost, not late.
 const LOST: Duration = Duration::from_secs(60);
+
+/// Whether a host that does not answer counts as late still.
+pub(super) fn is_patient(shared: &Shared) -> bool {
+    shared.began.elapsed() < LOST
+}
 
 /// What was found, as a sentence.
 pub(crate) fn said_of_disk(found: &BinlogsOnDisk) -> String {
@@ -71,6 +95,11 @@ pub(crate) fn said_of_disk(found: &BinlogsOnDisk) -> String {
                 holds => format!("{end}; they hold {}{rest}", holds.said()),
             }
         }
+        BinlogsOnDisk::Copied { holds, length, place, reason, .. } => format!(
+            "its binary logs cannot be read: {reason}; the copy in {place} was read to its end, \
+             {length}: it holds {}",
+            holds.said()
+        ),
         BinlogsOnDisk::Unreadable { reason, .. } => {
             format!("its binary logs cannot be read: {reason}")
         }
@@ -87,6 +116,12 @@ fn scratch(cluster: &Cluster, shared: &Shared, server: &Address) -> PathBuf {
 }
 
 const FETCHED: &str = "fetched";
+
+/// The same for the files of a folder that is no server's.
+pub(super) fn scratch_of_copy(cluster: &Cluster, shared: &Shared, copy: &BinlogCopy) -> PathBuf {
+    let name = copy.folder.to_string_lossy().replace('/', "-");
+    scratch(cluster, shared, copy.host.server()).join(format!("copy{name}"))
+}
 
 /// Removes the copies of remote files: the operation has ended, and what was cut out of them is
 /// kept.
@@ -127,15 +162,24 @@ pub(super) async fn save(
         }
     }
     let server = from.server();
-    let host = cluster.hosts.of(server).ok_or_else(|| {
-        StepError::impossible(server, "there is no access to the files of its host any more")
-    })?;
     let seen = cluster.eyes.remembered();
     let facts = seen.server(server).and_then(|s| s.facts.as_ref());
-    let files = facts.and_then(|facts| match from {
-        Origin::Binlogs(_) => binlogs_of(facts),
-        Origin::RelayLogs(_) => relay_logs_of(facts, &cluster.policy.channel),
-    });
+    let copy = match from {
+        Origin::Binlogs(_) => shared.disk_copy(),
+        Origin::RelayLogs(_) => None,
+    };
+    let own = cluster.hosts.of(server).filter(|_| copy.is_none());
+    let host = own.or_else(|| Some(Arc::clone(&copy.as_ref()?.host))).ok_or_else(|| {
+        StepError::impossible(server, "there is no access to the files of its host any more")
+    })?;
+    let writer = copy.as_ref().and_then(|_| copies::Writer::known(&seen, server));
+    let files = match (from, &copy) {
+        (Origin::Binlogs(_), Some(copy)) => writer.as_ref().map(|writer| writer.files(copy)),
+        (Origin::Binlogs(_), None) => facts.and_then(binlogs_of),
+        (Origin::RelayLogs(_), _) => {
+            facts.and_then(|facts| relay_logs_of(facts, &cluster.policy.channel))
+        }
+    };
     let files = files.ok_or_else(|| {
         StepError::impossible(server, format!("it is not known where {from} are"))
     })?;
@@ -144,10 +188,18 @@ pub(super) async fn save(
         Origin::Binlogs(_) => "binlogs".to_owned(),
         Origin::RelayLogs(of) => format!("relay-logs-{}", file_name(of)),
     });
-    let scratch = scratch(cluster, shared, server);
+    let scratch = match &copy {
+        Some(copy) => scratch_of_copy(cluster, shared, copy),
+        None => scratch(cluster, shared, server),
+    };
     let stall = limit.as_duration();
     let saved = primacy_rescue::save(host.as_ref(), &files, since, &scratch, &to, stall);
     let saved = saved.await.map_err(|e| StepError::rescue(server, e))?;
+    if let (Some(copy), Some(writer)) = (&copy, &writer) {
+        let held = held_by_all(&seen, server).map_or_else(|| since.clone(), |h| h.union(since));
+        let all = writer.wrote(saved.transactions(), &held);
+        all.map_err(|why| StepError::impossible(server, format!("the copy in {copy}: {why}")))?;
+    }
     let (from_files, folder) = (from.clone(), saved.folder().to_owned());
     let kept = Kept { from: from_files, since: since.clone(), folder, length };
     shared.set_saved(from, kept).await?;

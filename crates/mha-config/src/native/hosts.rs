@@ -95,6 +95,20 @@ impl Making<'_> {
         self.own_ssh(block);
     }
 
+    /// The folders of a `[binlogN]`, each as a place of its own: MHA looks into one after another.
+    pub(super) fn binlog_copies(&mut self, block: &Block) {
+        let folders = block.text("master_binlog_dir").unwrap_or_default();
+        let host = block.filled("ssh_host").unwrap_or_else(|| block.host());
+        let from = block.written("ssh_host").or(block.written("ip")).or(block.written("hostname"));
+        for folder in folders.split(',').map(str::trim).filter(|folder| !folder.is_empty()) {
+            self.out.item(&format!("cluster.{}.binlog_copy", self.cluster), block.place.as_ref());
+            self.out.comment(&format!("[{}]", block.name));
+            self.out.text_key("host", &host, from);
+            self.out.text_key("folder", folder, block.written("master_binlog_dir"));
+            self.own_login(block);
+        }
+    }
+
     /// What is different for the host of this server.
     fn own_ssh(&mut self, block: &Block) {
         if let Some(host) = block.filled("ssh_host")
@@ -102,6 +116,11 @@ impl Making<'_> {
         {
             self.out.text_key("ssh_host", &host, block.written("ssh_host"));
         }
+        self.own_login(block);
+    }
+
+    /// Who logs in at this host and where, if not as at the others.
+    fn own_login(&mut self, block: &Block) {
         let shared = &self.mha.defaults;
         if let Some(user) = block.filled("ssh_user")
             && shared.filled("ssh_user").as_ref() != Some(&user)

@@ -124,3 +124,40 @@ fn a_host_that_was_powered_off_is_not_looked_at_and_the_loss_is_named() {
     let refused = refused.expect_err("acknowledged rows may be lost");
     assert!(refused.reasons.iter().any(|r| r.why.contains("has powered off its host")));
 }
+
+#[test]
+fn a_copy_gives_what_it_holds_and_proves_nothing() {
+    let mut world =
+        killed().received("b", "0-1-100", "0-1-100").received("c", "0-1-100", "0-1-100");
+    world.facts("a").executed = pos("0-1-130");
+    world.server("a").fenced = true;
+    let copied = |passing| {
+        Some(BinlogsOnDisk::Copied {
+            holds: pos("0-1-130"),
+            length: primacy_plan::testing::place(900),
+            place: "/copies on backup".into(),
+            reason: "its host is gone".into(),
+            passing,
+        })
+    };
+    world.server("a").on_disk = copied(false);
+    let plan = after_seal(&world);
+    assert!(steps(&plan).contains("what was saved of the binary logs of a:3306, up to 0-1-130"));
+    let note = plan.notes.iter().find(|note| note.contains("POSSIBLE LOSS")).expect("a loss");
+    assert!(note.contains("the copy in /copies on backup was read"), "{note}");
+    assert!(note.contains("its host is gone"), "{note}");
+    // A host that may only be late is waited for, unless a person said otherwise.
+    world.server("a").on_disk = copied(true);
+    let again = |world: &World| {
+        let snapshot = &world.snapshot;
+        let request = FailoverRequest::default();
+        plan_failover(snapshot, &diagnose(snapshot), &request, Stage::AfterSeal)
+    };
+    let refused = again(&world).expect_err("it is waited for");
+    assert!(refused.reasons.iter().any(|r| r.why.contains("is not known yet")), "{refused:?}");
+    world.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Proceed);
+    assert!(again(&world).is_ok());
+    world.snapshot.policy.on_possible_loss = Some(RefuseOrProceed::Refuse);
+    world.server("a").on_disk = copied(false);
+    assert!(again(&world).is_err(), "a copy is no proof");
+}

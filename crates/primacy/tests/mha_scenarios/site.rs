@@ -87,7 +87,7 @@ pub(crate) struct Site {
     /// Whether commands begin with a login everywhere. It takes long on a busy machine.
     pub(crate) ssh_is_checked: bool,
     by_place: bool,
-    admin: Login,
+    pub(crate) admin: Login,
     replica: Login,
 }
 
