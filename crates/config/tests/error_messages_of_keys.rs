@@ -114,7 +114,7 @@ ping_failure = 3
       |
     6 | primary = …
       | ^^^^^^^
-      = known here: `kind`, `servers`, `host_access`, `vip`, `reader_vip`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `shutdown_script`, `shutdown_timeout`, `failover_script`, `switchover_script`, `report_script`, `secondary_check_script`, `script_timeout`, `purge_relay_logs_every`, `server`, `accounts`, `tls`, `timing`, `policy`, `hook` and `webhook`
+      = known here: `kind`, `servers`, `host_access`, `vip`, `reader_vip`, `ssh_user`, `ssh_port`, `ssh_options`, `ssh_command`, `shutdown_script`, `shutdown_timeout`, `failover_script`, `switchover_script`, `report_script`, `secondary_check_script`, `script_timeout`, `purge_relay_logs_every`, `server`, `accounts`, `tls`, `timing`, `policy`, `binlog_copy`, `hook` and `webhook`
 
     primacy.toml:7:1: unknown key `ping_failure` in `cluster.main`
       |

@@ -236,8 +236,13 @@ impl Making<'_> {
         let mut lines = Vec::new();
         let mut seen = Vec::new();
         for block in self.mha.blocks() {
+            let of_copies = self.mha.binlogs.iter().any(|copies| copies.name == block.name);
             for (name, setting) in &block.settings {
                 let place = &setting.place;
+                // There it says where copies are.
+                if of_copies && *name == "master_binlog_dir" {
+                    continue;
+                }
                 let Some(key) = key_named(name) else { continue };
                 if seen.contains(place) {
                     continue;

@@ -224,8 +224,8 @@ async fn the_classic_walk_through(server: &str) {
             &format!("from this host to root@{0}({0}:22), of [binlog1]..\n", host("s1")),
             " - [warning] SSH connection to root@nowhere.invalid(nowhere.invalid:22), of [binlog2], \
              failed: ",
-            "[binlog1] is not asked in a failover: it is the host of [server1]",
-            "[binlog2] is not asked in a failover: the binary logs of the dead primary's own disk",
+            "[binlog1] is read only where the dead primary's own disk cannot be",
+            "[binlog2] is read only where the dead primary's own disk cannot be",
         ],
     );
 

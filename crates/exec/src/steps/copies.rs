@@ -21,20 +21,19 @@ enum Looked {
     Nothing(String, bool),
 }
 
-/// Reads all copies at once and gives the one that holds most; `reason` is why the old primary's own
-/// cannot be read, and `passing` whether they can be soon.
-pub(super) async fn read(
-    cluster: &Cluster,
-    shared: &Shared,
-    old: &Address,
-    reason: String,
+/// What all copies together came to.
+pub(super) struct Copied {
+    /// The one that holds most of what no replica has.
+    best: Option<(u64, BinlogsOnDisk, Arc<BinlogCopy>)>,
+    /// Why the others, or all, are of no use.
+    reasons: Vec<String>,
+    /// Trying again may help.
     passing: bool,
-) -> BinlogsOnDisk {
-    shared.set_disk_copy(None);
-    let copies = cluster.hosts.copies();
-    if copies.is_empty() {
-        return BinlogsOnDisk::Unreadable { reason, passing };
-    }
+}
+
+/// Reads all copies at once.
+pub(super) async fn read(cluster: &Cluster, shared: &Shared, old: &Address) -> Copied {
+    let mut copied = Copied { best: None, reasons: Vec::new(), passing: false };
     let seen = cluster.eyes.remembered();
     let writer = match (Writer::known(&seen, old), held_by_all(&seen, old)) {
         _ if shared.by_place => Err("by file and position nothing tells whose events they hold"),
@@ -45,32 +44,46 @@ pub(super) async fn read(
     let (writer, held) = match writer {
         Ok(known) => known,
         Err(why) => {
-            let reason = format!("{reason}; copies of them are not read: {why}");
-            return BinlogsOnDisk::Unreadable { reason, passing };
+            copied.reasons.push(format!("copies of them are not read: {why}"));
+            return copied;
         }
     };
+    let copies = cluster.hosts.copies();
     let looks = copies.iter().map(async |copy| look(cluster, shared, copy, &writer, &held).await);
-    let mut best: Option<(u64, BinlogsOnDisk, &Arc<BinlogCopy>)> = None;
-    let (mut reason, mut passing) = (reason, passing);
     for (copy, looked) in copies.iter().zip(join_all(looks).await) {
         match looked {
             Looked::More(count, found) => {
-                if best.as_ref().is_none_or(|(most, ..)| count > *most) {
-                    best = Some((count, found, copy));
+                if copied.best.as_ref().is_none_or(|(most, ..)| count > *most) {
+                    copied.best = Some((count, found, Arc::clone(copy)));
                 }
             }
             Looked::Nothing(why, soon) => {
-                reason.push_str(&format!("; the copy in {copy}: {why}"));
-                passing |= soon;
+                copied.reasons.push(format!("the copy in {copy}: {why}"));
+                copied.passing |= soon;
             }
         }
     }
-    match best {
-        Some((_, BinlogsOnDisk::Read { holds, length, .. }, copy)) => {
-            shared.set_disk_copy(Some(Arc::clone(copy)));
-            BinlogsOnDisk::Copied { holds, length, place: copy.to_string(), reason, passing }
+    copied
+}
+
+impl Copied {
+    /// The best of them, where the server's own could not be read.
+    pub(super) fn in_place_of(self, own: Option<BinlogsOnDisk>, shared: &Shared) -> BinlogsOnDisk {
+        let (why, late) = match own {
+            Some(BinlogsOnDisk::Unreadable { reason, passing }) => (reason, passing),
+            Some(read) => return read,
+            None => ("there is no access to its host".to_owned(), false),
+        };
+        let reason = std::iter::once(why).chain(self.reasons).collect::<Vec<_>>().join("; ");
+        let passing = late || self.passing;
+        match self.best {
+            Some((_, BinlogsOnDisk::Read { holds, length, .. }, copy)) => {
+                let place = copy.to_string();
+                shared.set_disk_copy(Some(copy));
+                BinlogsOnDisk::Copied { holds, length, place, reason, passing }
+            }
+            _ => BinlogsOnDisk::Unreadable { reason, passing },
         }
-        _ => BinlogsOnDisk::Unreadable { reason, passing },
     }
 }
 

@@ -30,20 +30,31 @@ pub(crate) async fn read_the_disk(
     old: &Address,
     shared: &Shared,
 ) -> Option<BinlogsOnDisk> {
-    let own = read_its_own(cluster, old, shared).await;
-    match own {
-        Some(BinlogsOnDisk::Unreadable { reason, passing }) => {
-            Some(copies::read(cluster, shared, old, reason, passing).await)
-        }
-        None if !cluster.hosts.copies().is_empty() => {
-            let reason = "there is no access to its host".to_owned();
-            Some(copies::read(cluster, shared, old, reason, false).await)
-        }
-        own => {
-            shared.set_disk_copy(None);
-            own
-        }
+    shared.set_disk_copy(None);
+    if cluster.hosts.copies().is_empty() {
+        return read_its_own(cluster, old, shared).await;
     }
+    // It takes a host that is lost seconds to be given up: nobody waits for that before looking elsewhere.
+    let lost = cluster.eyes.remembered().server(old).is_none_or(|seen| seen.process.is_none());
+    let copies = copies::read(cluster, shared, old);
+    let (own, copied) = if lost {
+        tokio::pin!(copies);
+        let own = read_its_own(cluster, old, shared);
+        tokio::pin!(own);
+        tokio::select! {
+            own = &mut own => match own {
+                Some(BinlogsOnDisk::Read { .. }) => return own,
+                own => (own, copies.await),
+            },
+            copied = &mut copies => (own.await, copied),
+        }
+    } else {
+        match read_its_own(cluster, old, shared).await {
+            own @ Some(BinlogsOnDisk::Read { .. }) => return own,
+            own => (own, copies.await),
+        }
+    };
+    Some(copied.in_place_of(own, shared))
 }
 
 async fn read_its_own(cluster: &Cluster, old: &Address, shared: &Shared) -> Option<BinlogsOnDisk> {

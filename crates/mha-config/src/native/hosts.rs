@@ -97,10 +97,22 @@ impl Making<'_> {
 
     /// The folders of a `[binlogN]`, each as a place of its own: MHA looks into one after another.
     pub(super) fn binlog_copies(&mut self, block: &Block) {
+        let text = format!(
+            "[{}] is read only where the dead primary's own disk cannot be, on MySQL with GTID",
+            block.name
+        );
+        self.notices.push(Notice { place: block.place.clone(), text });
         let folders = block.text("master_binlog_dir").unwrap_or_default();
         let host = block.filled("ssh_host").unwrap_or_else(|| block.host());
         let from = block.written("ssh_host").or(block.written("ip")).or(block.written("hostname"));
         for folder in folders.split(',').map(str::trim).filter(|folder| !folder.is_empty()) {
+            if !folder.starts_with('/') {
+                let text =
+                    format!("{folder} of [{}] is no absolute path: it is not read", block.name);
+                let place = block.written("master_binlog_dir").cloned();
+                self.notices.push(Notice { place, text });
+                continue;
+            }
             self.out.item(&format!("cluster.{}.binlog_copy", self.cluster), block.place.as_ref());
             self.out.comment(&format!("[{}]", block.name));
             self.out.text_key("host", &host, from);

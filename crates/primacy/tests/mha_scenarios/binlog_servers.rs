@@ -22,8 +22,7 @@ impl Copier {
         fs::create_dir(to).unwrap();
         let installed = find_installation(Some(server)).unwrap();
         let program = installed.root.join("usr/bin/mysqlbinlog");
-        let mut words = installed.launcher.clone();
-        words.push(program.into());
+        let words = [installed.launcher, vec![program.into()]].concat();
         let address = site.cluster.address(M);
         let child = Command::new(&words[0])
             .args(&words[1..])
