@@ -39,7 +39,8 @@ pub(crate) struct Args {
     /// How many targets run at a time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Where the random numbers begin: with the same one, the same inputs come in the same order.
+    /// Where the random numbers begin: with the same one, the same stored inputs lead to the same
+    /// others in the same order, as far as the time allows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     numbers: Option<u32>,
     /// Keep the inputs that reach something new in fuzz/corpus, as few and short as do.

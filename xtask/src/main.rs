@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 /// What Primacy's own parts note while a task uses them goes to stderr where `PRIMACY_LOG` asks for
-/// it, as with `primacy`; a filter that cannot be read is told there too, and shows nothing.
+/// it, as with `primacy`. What cannot be read of the filter is told there, and left out.
 fn show_log() {
     if std::env::var_os("PRIMACY_LOG").is_some() {
         let filter = EnvFilter::from_env("PRIMACY_LOG");

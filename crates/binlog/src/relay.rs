@@ -83,16 +83,10 @@ enum Role {
 impl RelayReader {
     /// Reads these files, oldest first.
     pub fn open(files: &[PathBuf], hint: Option<SourceHint>) -> Result<Self, ReadError> {
-        let mut reader = Self {
-            left: files.iter().cloned().collect(),
-            open: None,
-            origin: Origin::default(),
-            hint,
-            torn: None,
-            repeated: 0,
-        };
-        reader.origin.file = first_source_file(files)?;
-        Ok(reader)
+        let mut origin = Origin::default();
+        origin.file = first_source_file(files, hint.as_ref())?;
+        let left = files.iter().cloned().collect();
+        Ok(Self { left, open: None, origin, hint, torn: None, repeated: 0 })
     }
 
     /// Where the last file ends in the middle of an event, once all was read.
@@ -217,12 +211,20 @@ impl RelayReader {
 }
 
 /// Which file of the source the first events are from, if it can be told from what follows: a
-/// real rotation to number 8 ends number 7.
-fn first_source_file(files: &[PathBuf]) -> Result<Option<String>, ReadError> {
+/// real rotation to number 8 ends number 7, and where none stands before the place of the hint, that is in
+/// the same file still.
+fn first_source_file(
+    files: &[PathBuf],
+    hint: Option<&SourceHint>,
+) -> Result<Option<String>, ReadError> {
     for path in files {
         let mut reader = open_readable(path)?.without_verification();
+        let here = hint.filter(|hint| hint.relay_log == base_name(path));
         let mut own_id = 0;
         loop {
+            if let Some(hint) = here.filter(|hint| reader.offset() >= hint.offset) {
+                return Ok(Some(hint.source_file.clone()));
+            }
             let header = match reader.peek() {
                 Ok(Some(header)) => header,
                 Ok(None) | Err(ReadError::Torn(_) | ReadError::Corrupt(_)) => break,

@@ -45,11 +45,13 @@ impl fmt::Debug for ReplicationAccount {
 
 /// A folder on another host with copies of the primary's binary logs.
 #[derive(Debug)]
-pub struct BinlogCopy {
+pub(crate) struct BinlogCopy {
     /// The folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The way there. As its server it names the host and the port of its sshd.
-    pub host: Arc<dyn HostAccess>,
+    pub(crate) host: Arc<dyn HostAccess>,
+    /// Which of the copies it is: one folder may be named twice.
+    pub(crate) number: usize,
 }
 
 impl fmt::Display for BinlogCopy {
@@ -66,9 +68,10 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// None is known yet; copies of binary logs are in these places.
-    pub fn with_copies(copies: Vec<BinlogCopy>) -> Self {
-        Self { copies: copies.into_iter().map(Arc::new).collect(), ..Self::default() }
+    /// None is known yet; copies of binary logs are in these folders, on hosts that are reached so.
+    pub fn with_copies(copies: Vec<(PathBuf, Arc<dyn HostAccess>)>) -> Self {
+        let copy = |(number, (folder, host))| Arc::new(BinlogCopy { folder, host, number });
+        Self { copies: copies.into_iter().enumerate().map(copy).collect(), ..Self::default() }
     }
 
     /// Where there are copies of the primary's binary logs.

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use primacy_plan::{OperationKind, PlannedStep, Step, diagnose};
+use primacy_plan::{OperationKind, Origin, PlannedStep, Step, diagnose};
 use primacy_store::Level;
-use primacy_types::Address;
+use primacy_types::{Address, BinlogsOnDisk};
 
 use crate::error::{OperationError, StepError};
 use crate::journal::record_primary;
@@ -86,7 +86,15 @@ impl Operation<'_> {
             }
             // Files that could not be used are no fault of a winner whose relay logs they are.
             Step::Save { from, .. } => {
-                self.avoid(from.server().clone());
+                let copied = matches!(self.on_disk, Some(BinlogsOnDisk::Copied { .. }));
+                let of_copy = copied && matches!(from, Origin::Binlogs(_));
+                if of_copy && self.shared.disk_copy().is_none() {
+                    // It was given up: another one may do.
+                    self.tell(Level::Warning, error.to_string());
+                    self.on_disk = None;
+                } else {
+                    self.avoid(from.server().clone());
+                }
                 Ok(Next::PlanAgain)
             }
             // A sibling that cannot be brought to the winner's place is no fault of the winner.

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
+use crate::Cluster;
 use crate::journal::blocking;
-use crate::{BinlogCopy, Cluster};
+use crate::steps::ReadCopy;
 
 /// Without GTID: two places that mean the same. Whoever has applied the source's log up to `end`
 /// goes on at `start` of the new primary's own.
@@ -93,7 +94,9 @@ struct Known {
     /// Where the old primary's binary logs on disk end, as this process has read them.
     disk_length: Option<BinlogPosition>,
     /// The copy of them that was read in their place.
-    disk_copy: Option<Arc<BinlogCopy>>,
+    disk_copy: Option<Arc<ReadCopy>>,
+    /// Copies from which nothing could be cut, by their numbers, and why.
+    useless_copies: BTreeMap<usize, String>,
 }
 
 /// Events that were saved.
@@ -133,9 +136,7 @@ impl Shared {
         let saved = self.read(SAVED).await?.unwrap_or_default();
         let detached = self.read(DETACHED).await?.unwrap_or_default();
         let powered_off = self.read(POWERED_OFF).await?.unwrap_or_default();
-        let (disk_length, disk_copy) = (None, None);
-        *self.known() =
-            Known { pair, channels, detached, saved, powered_off, disk_length, disk_copy };
+        *self.known() = Known { pair, channels, detached, saved, powered_off, ..Known::default() };
         Ok(())
     }
 
@@ -267,13 +268,25 @@ impl Shared {
     }
 
     /// The copy of the old primary's binary logs that was read in their place.
-    pub(crate) fn disk_copy(&self) -> Option<Arc<BinlogCopy>> {
+    pub(crate) fn disk_copy(&self) -> Option<Arc<ReadCopy>> {
         self.known().disk_copy.clone()
     }
 
     /// Notes whether a copy of the old primary's binary logs was read, and which.
-    pub(crate) fn set_disk_copy(&self, copy: Option<Arc<BinlogCopy>>) {
-        self.known().disk_copy = copy;
+    pub(crate) fn set_disk_copy(&self, copy: Option<ReadCopy>) {
+        self.known().disk_copy = copy.map(Arc::new);
+    }
+
+    /// A copy is not read any more in this operation.
+    pub(crate) fn give_up_copy(&self, number: usize, why: String) {
+        let mut known = self.known();
+        known.disk_copy = None;
+        known.useless_copies.insert(number, why);
+    }
+
+    /// Why a copy is not read any more.
+    pub(crate) fn why_useless(&self, number: usize) -> Option<String> {
+        self.known().useless_copies.get(&number).cloned()
     }
 
     /// Puts on record what was saved.

@@ -33,6 +33,7 @@ use crate::shared::Shared;
 pub use address::return_address;
 pub(crate) use address::{forget as forget_address, put_back as put_address_back};
 pub(crate) use block::reopen;
+pub(crate) use copies::ReadCopy;
 pub(crate) use empty::empty_relay_logs;
 pub(crate) use events::silence as silence_events;
 pub(crate) use fence::{accepts_writes, close_by_sql, make_sure_it_is_closed, release};

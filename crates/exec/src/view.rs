@@ -18,21 +18,32 @@ impl Operation<'_> {
     pub(crate) async fn look(&self) -> ClusterSnapshot {
         let limit = self.cluster.policy.timing.statement_limit.as_duration();
         let mut snapshot = self.cluster.eyes.look(limit.min(Duration::from_secs(2))).await;
-        snapshot.primary = Some(self.plan.old.clone());
-        if let Some(last_seen) = &self.last_seen {
-            last_seen.fill_in(&mut snapshot, self.cluster.clock);
-        }
-        for (server, was) in self.shared.noted_channels() {
-            reads_its_old_source(&mut snapshot, &server, &was);
-        }
-        for (server, place) in self.shared.all_detached() {
-            reattach(&mut snapshot, &server, &self.plan.old, &place.stood);
-        }
+        self.complete(&mut snapshot);
         if let Some(old) = snapshot.servers.get_mut(&self.plan.old) {
             old.on_disk.clone_from(&self.on_disk);
             old.fenced = self.fenced;
         }
         snapshot
+    }
+
+    /// Puts in what the servers do not say any more, because of what this operation has done.
+    fn complete(&self, snapshot: &mut ClusterSnapshot) {
+        snapshot.primary = Some(self.plan.old.clone());
+        if let Some(last_seen) = &self.last_seen {
+            last_seen.fill_in(snapshot, self.cluster.clock);
+        }
+        for (server, was) in self.shared.noted_channels() {
+            reads_its_old_source(snapshot, &server, &was);
+        }
+        for (server, place) in self.shared.all_detached() {
+            reattach(snapshot, &server, &self.plan.old, &place.stood);
+        }
+    }
+
+    async fn look_at_the_disk(&self) -> Option<BinlogsOnDisk> {
+        let mut seen = self.cluster.eyes.remembered();
+        self.complete(&mut seen);
+        steps::read_the_disk(self.cluster, &self.plan.old, &self.shared, &seen).await
     }
 
     /// Reads what the old primary's binary logs hold, where its files can be reached. What was read
@@ -42,19 +53,21 @@ impl Operation<'_> {
             let seen = self.cluster.eyes.remembered();
             seen.server(&self.plan.old).is_some_and(primacy_types::ServerObservation::is_closed)
         };
-        // One that may still write is read again, but not all the time: it may be large.
-        let fresh = closed || self.disk_read.is_some_and(|at| at.elapsed() < READ_AGAIN);
-        let final_one = matches!(
-            self.on_disk,
-            Some(BinlogsOnDisk::Read { .. } | BinlogsOnDisk::Copied { passing: false, .. })
-        );
-        if fresh && final_one {
+        // One that may still write is read again, and so is one that was not read itself: its disk may
+        // come back. But not all the time: they may be large.
+        let recent = self.disk_read.is_some_and(|at| at.elapsed() < READ_AGAIN);
+        let fresh = match &self.on_disk {
+            Some(BinlogsOnDisk::Read { .. }) => closed || recent,
+            Some(BinlogsOnDisk::Copied { passing, .. }) => recent && !passing,
+            Some(BinlogsOnDisk::Unreadable { .. }) | None => false,
+        };
+        if fresh {
             return;
         }
         self.disk_read = Some(Instant::now());
         let found = match self.read_ahead.take() {
             Some(found) => found,
-            None => steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await,
+            None => self.look_at_the_disk().await,
         };
         if found != self.on_disk
             && let Some(sentence) = found.as_ref().map(steps::said_of_disk)
@@ -73,7 +86,7 @@ impl Operation<'_> {
         if !seals || !self.fenced {
             return None;
         }
-        Some(steps::read_the_disk(self.cluster, &self.plan.old, &self.shared).await)
+        Some(self.look_at_the_disk().await)
     }
 }
 

@@ -4,16 +4,17 @@ mod by_agent;
 mod over_ssh;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use primacy_agent_api::AgentClient;
 use primacy_config::BinlogCopyConfig;
-use primacy_exec::{BinlogCopy, Eyes, Hosts, identity};
+use primacy_exec::{Eyes, Hosts, identity};
 use primacy_host::{Ability, HostAccess, LocalHost, ServerIdentity, SshHost, StartProgram};
 use primacy_types::{
-    Address, ClusterSnapshot, FenceRung, FileAccess, HostAccessKind, ProcessState, ServerFacts,
-    SshSettings,
+    Address, ClusterSnapshot, Contact, FenceRung, FileAccess, HostAccessKind, Millis, ProcessState,
+    ServerFacts, SshSettings,
 };
 use tokio::task::JoinHandle;
 
@@ -27,6 +28,9 @@ const FIRST: Duration = Duration::from_millis(50);
 
 /// How often the process of a server that does not answer is looked at.
 const CLOSE_LOOK: Duration = Duration::from_millis(100);
+
+/// How long the agent of a server that has just stopped to answer is given to say what it sees.
+const AGENT: Millis = Millis(500);
 
 /// Limit of one question to the operating system.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -63,14 +67,17 @@ pub(crate) fn start(
 }
 
 /// Ways to the folders in which others keep copies of the primary's binary logs.
-pub(crate) fn copies(configured: &[BinlogCopyConfig], ssh: &SshSettings) -> Vec<BinlogCopy> {
+pub(crate) fn copies(
+    configured: &[BinlogCopyConfig],
+    ssh: &SshSettings,
+) -> Vec<(PathBuf, Arc<dyn HostAccess>)> {
     let reached = configured.iter().filter_map(|copy| {
         let settings = ssh.of(&copy.ssh);
         let host = settings.host.clone().unwrap_or_default();
         // It is no server: what is said of it names its host and where sshd listens.
         let place = Address::new(host, settings.port.unwrap_or(22));
         match SshHost::new(&ServerIdentity::new(place), settings) {
-            Ok(host) => Some(BinlogCopy { folder: copy.folder.clone(), host: Arc::new(host) }),
+            Ok(host) => Some((copy.folder.clone(), Arc::new(host) as Arc<dyn HostAccess>)),
             Err(error) => {
                 let folder = copy.folder.display();
                 tracing::warn!(%error, "the copies of binary logs in {folder} cannot be reached");
@@ -87,6 +94,18 @@ pub(crate) fn are_asked(snapshot: &ClusterSnapshot) -> bool {
         let over_ssh = snapshot.policy.server(server).host_access == HostAccessKind::Ssh;
         over_ssh && seen.facts.is_some() && seen.files.is_none()
     })
+}
+
+/// Whether the agent of a primary that does not answer has not yet said what became of its process: it
+/// looks at moments of its own, and one that could not see the process (in a container's namespace) can
+/// keep down what it then finds ended.
+pub(crate) fn agent_looks(snapshot: &ClusterSnapshot) -> bool {
+    let Some(primary) = &snapshot.primary else { return false };
+    let Some(server) = snapshot.server(primary) else { return false };
+    let Contact::Failing { since, .. } = server.contact else { return false };
+    let by_agent = snapshot.policy.server(primary).host_access == HostAccessKind::Agent;
+    let unknown = server.process.is_none() && server.fences.is_empty();
+    by_agent && unknown && snapshot.now.since(since) < AGENT
 }
 
 /// How its process is recognised, and what the manager's file starts it with.
@@ -199,8 +218,27 @@ async fn find(server: &Address, observatory: &Weak<Observatory>) -> Option<Arc<d
 #[cfg(test)]
 mod tests {
     use primacy_plan::testing::{addr, cluster};
+    use primacy_types::ContactFailure;
 
     use super::*;
+
+    #[test]
+    fn an_agent_has_a_moment_to_say_what_it_sees_of_a_dead_primary() {
+        let killed = |ago| cluster(["a", "b"]).failing("a", ContactFailure::Refused, ago, 3);
+        assert!(!agent_looks(&killed(200).snapshot), "it has no agent");
+        let with_agent = |ago| {
+            let mut world = killed(ago);
+            let servers = &mut world.snapshot.policy.servers;
+            servers.entry(addr("a")).or_default().host_access = HostAccessKind::Agent;
+            world
+        };
+        assert!(agent_looks(&with_agent(200).snapshot));
+        assert!(!agent_looks(&with_agent(500).snapshot), "it had its time");
+        let mut seen = with_agent(200);
+        seen.server("a").fences = vec![FenceRung::Agent];
+        assert!(!agent_looks(&seen.snapshot));
+        assert!(!agent_looks(&cluster(["a", "b"]).snapshot), "it answers");
+    }
 
     #[test]
     fn hosts_over_ssh_are_asked_until_each_has_answered() {

@@ -203,6 +203,7 @@ impl Supervisor {
                 self.say(Level::Info, text);
                 false
             }
+            Decision::FailOver if hosts::agent_looks(&snapshot) => false,
             Decision::FailOver => {
                 self.say(Level::Alarm, diagnosis.sentence());
                 // What the replicas hold was seen at another moment than what the primary had

@@ -39,14 +39,21 @@ pub fn coverage(snapshot: &ClusterSnapshot, primary: &Address) -> Coverage {
             known_missing: Vec::new(),
         };
     };
-    let held = holdings::held_and_on_disk(snapshot, primary);
-    let known_missing = old.executed.beyond(&held.unwrap_or_else(|| old.executed.nothing()));
+    let missing = |held: Option<TransactionSet>| {
+        old.executed.beyond(&held.unwrap_or_else(|| old.executed.nothing()))
+    };
+    let known_missing = missing(holdings::held_and_on_disk(snapshot, primary));
+    // What a copy holds is not lost, but that it was only there says that more may have been.
+    let held_by_nobody = match &server.on_disk {
+        Some(BinlogsOnDisk::Copied { .. }) => missing(holdings::held_by_all(snapshot, primary)),
+        _ => known_missing.clone(),
+    };
     let judged = read_to_the_end(server).unwrap_or_else(|| {
         never_seen_by_us(server)
             .or_else(|| weak_spot(snapshot, server, old))
             .map_or_else(|| enough_ackers(snapshot, primary, server, old), Err)
     });
-    let in_doubt = !known_missing.is_empty() && !is_seen_before_acknowledged(&old.executed);
+    let in_doubt = !held_by_nobody.is_empty() && !is_seen_before_acknowledged(&old.executed);
     let proved = judged.is_ok() && !in_doubt;
     let sentence = match judged {
         Ok(_) if in_doubt => {

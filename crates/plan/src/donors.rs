@@ -135,9 +135,14 @@ fn stuck(
     let mut stuck = Vec::new();
     let on_disk = snapshot.server(primary).and_then(|s| s.on_disk.as_ref());
     match on_disk {
-        Some(BinlogsOnDisk::Read { holds, .. } | BinlogsOnDisk::Copied { holds, .. })
-            if !has.covers(holds) =>
-        {
+        Some(BinlogsOnDisk::Copied { holds, place, .. }) if !has.covers(holds) => {
+            stuck.push(format!(
+                "the copy of the binary logs of {primary} in {place} holds {} and could not be used in \
+                 this operation",
+                holds.beyond(has).join(", ")
+            ));
+        }
+        Some(BinlogsOnDisk::Read { holds, .. }) if !has.covers(holds) => {
             stuck.push(format!(
                 "the binary logs of {primary} hold {} and could not be used in this operation",
                 holds.beyond(has).join(", ")

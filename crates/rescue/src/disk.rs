@@ -36,7 +36,7 @@ pub async fn read_to_the_end(
         reason: error.to_string(),
         passing,
     };
-    let all = match files.find(host, stall).await {
+    let all = match find(host, files, scratch, stall).await {
         Ok(all) => all,
         Err(error) => {
             let passing = patient && error.is_passing();
@@ -51,6 +51,34 @@ pub async fn read_to_the_end(
             unreadable(error, passing)
         }
     }
+}
+
+/// The files that belong together, oldest first. Of copies those after the one that is known only as far
+/// as each begins with what the one before it ends with: the copier of a former primary may have left
+/// files of the same names.
+pub(crate) async fn find(
+    host: &dyn HostAccess,
+    files: &LogFiles,
+    scratch: &Path,
+    stall: Duration,
+) -> Result<Vec<LogFile>, RescueError> {
+    let mut all = files.find(host, stall).await?;
+    let Some(known) = files.known().and_then(|known| all.iter().position(|f| f.name == known))
+    else {
+        return Ok(all);
+    };
+    for next in known + 1..all.len() {
+        let before = bring(host, &all[next - 1], scratch, stall).await?;
+        let before = blocking(move || summary(&before)).await?;
+        let ends = before.previous.map(|previous| previous.union(&before.gtids));
+        let after = bring(host, &all[next], scratch, stall).await?;
+        let begins = blocking(move || previous(&after)).await.unwrap_or_default();
+        if ends.is_none() || ends != begins {
+            all.truncate(next);
+            break;
+        }
+    }
+    Ok(all)
 }
 
 async fn read(

@@ -23,6 +23,14 @@ pub enum RescueError {
         /// Where they should be.
         base: PathBuf,
     },
+    /// A copy of binary logs lacks the file in which it is known to go on.
+    #[error("{file} is not in {folder}")]
+    NotCopied {
+        /// The file.
+        file: String,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// What is needed first is gone: purged, or never there.
     #[error("the oldest of the {what} at {base} begins after what is needed, {needed}")]
     BeginsTooLate {
@@ -68,7 +76,7 @@ pub enum RescueError {
 
 impl RescueError {
     /// Bytes are not what they were when they were written.
-    pub(crate) fn is_damage(&self) -> bool {
+    pub fn is_damage(&self) -> bool {
         matches!(
             self,
             Self::Read(ReadError::Corrupt(_))
@@ -84,6 +92,7 @@ impl RescueError {
             Self::Host(error) => error.is_passing(),
             Self::NoAddress { .. } | Self::Write { .. } | Self::Source(_) | Self::Ended(_) => true,
             Self::NoFiles { .. }
+            | Self::NotCopied { .. }
             | Self::BeginsTooLate { .. }
             | Self::Read(_)
             | Self::Cut(_)

@@ -18,9 +18,11 @@ pub struct LogFiles {
     hint: Option<SourceHint>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Binlogs,
+    /// Files that somebody else has copied, of which this one is certain to belong to them.
+    Copies(String),
     RelayLogs,
 }
 
@@ -38,6 +40,13 @@ impl LogFiles {
     /// Binary logs with this base (`log_bin_basename`).
     pub const fn binlogs(base: PathBuf) -> Self {
         Self { base, kind: Kind::Binlogs, hint: None }
+    }
+
+    /// Copies of a server's binary logs in a folder that may have files of others too. `known` is one of
+    /// the server's own; what belongs together with it is taken.
+    pub fn copies(folder: &Path, known: &str) -> Self {
+        let base = known.rsplit_once('.').map_or(known, |(base, _)| base);
+        Self { base: folder.join(base), kind: Kind::Copies(known.to_owned()), hint: None }
     }
 
     /// Relay logs of a channel, with the server's base (`relay_log_basename`). A named channel has
@@ -78,10 +87,19 @@ impl LogFiles {
         self.kind == Kind::RelayLogs
     }
 
+    /// Of copies the file that is certain to be the server's own.
+    pub(crate) fn known(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Copies(known) => Some(known),
+            Kind::Binlogs | Kind::RelayLogs => None,
+        }
+    }
+
     /// What they are called.
     pub(crate) const fn what(&self) -> &'static str {
         match self.kind {
             Kind::Binlogs => "binary logs",
+            Kind::Copies(_) => "copies of binary logs",
             Kind::RelayLogs => "relay logs",
         }
     }
@@ -110,6 +128,15 @@ impl LogFiles {
             })
             .collect();
         found.sort_by_key(|file| file.number);
+        if let Some(known) = self.known() {
+            let at = found.iter().position(|file| file.name == known);
+            let at = at.ok_or_else(|| RescueError::NotCopied {
+                file: known.to_owned(),
+                folder: folder.to_owned(),
+            })?;
+            let gap = found[at..].windows(2).position(|pair| pair[1].number != pair[0].number + 1);
+            found.truncate(gap.map_or(found.len(), |gap| at + gap + 1));
+        }
         // After a RESET old numbers may be left behind; a gap ends what belongs together.
         let last_gap = found.windows(2).rposition(|pair| pair[1].number != pair[0].number + 1);
         if let Some(gap) = last_gap {

@@ -107,7 +107,7 @@ pub async fn save(
     to: &Path,
     stall: Duration,
 ) -> Result<Saved, RescueError> {
-    let all = files.find(host, stall).await?;
+    let all = disk::find(host, files, scratch, stall).await?;
     let paths = match files.are_relay_logs() {
         true => bring_all(host, &all, scratch, stall).await?,
         false => needed(host, files, &all, since, scratch, stall).await?,
@@ -123,8 +123,11 @@ pub async fn save(
         true => CutSource::RelayLogs { files: paths, hint: files.hint() },
         false => CutSource::Binlogs(paths),
     };
-    let description =
-        format!("{} of {} at {}", files.what(), host.server(), files.base().display());
+    let (what, base) = (files.what(), files.base().display());
+    let description = match files.known() {
+        Some(_) => format!("{what} at {base} on {}", host.server().host()),
+        None => format!("{what} of {} at {base}", host.server()),
+    };
     make_private(to)?;
     let folder = free_folder(to);
     let cut_here = folder.clone();

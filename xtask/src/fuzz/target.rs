@@ -43,7 +43,7 @@ pub(super) struct Outcome {
 
 impl Target {
     /// Runs for a time, from the stored inputs and those that earlier runs found. With the same
-    /// `numbers` it makes the same of the same inputs.
+    /// `numbers` it makes the same of the same inputs, as far as the time allows.
     pub(super) async fn run(
         &self,
         time: Duration,

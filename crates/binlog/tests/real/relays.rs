@@ -89,14 +89,26 @@ fn a_hint_names_the_source_file_where_nothing_else_does() {
     let mut reader = RelayReader::open(&only, None).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().source_file, None);
 
-    let hint = SourceHint {
-        relay_log: "relay.000027".to_owned(),
+    // Wherever in it the applier stands, at its end too: no rotation is before that place.
+    let length = fs::metadata(&only[0]).unwrap().len();
+    for offset in [4, length / 2, length] {
+        let hint = SourceHint {
+            relay_log: "relay.000027".to_owned(),
+            offset,
+            source_file: "binlog.000013".to_owned(),
+        };
+        let all = summarize(&only, Some(hint)).unwrap();
+        assert_eq!(all.from.unwrap().to_string(), "binlog.000013:8062", "{offset}");
+        assert!(all.orphans > 0);
+    }
+    // A place in a file that is not among them tells nothing.
+    let elsewhere = SourceHint {
+        relay_log: "relay.000026".to_owned(),
         offset: 4,
         source_file: "binlog.000013".to_owned(),
     };
-    let all = summarize(&only, Some(hint)).unwrap();
-    assert_eq!(all.from.unwrap().to_string(), "binlog.000013:8062");
-    assert!(all.orphans > 0);
+    let mut reader = RelayReader::open(&only, Some(elsewhere)).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().source_file, None);
 
     // The rotation at the source's end tells it as well.
     let to_the_end = summarize(&files[middle..], None).unwrap();

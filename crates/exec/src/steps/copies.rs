@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use primacy_plan::{held_by_all, managed_source};
-use primacy_rescue::{LogFiles, Numbering};
-use primacy_types::{Address, BinlogsOnDisk, ClusterSnapshot, TransactionSet};
+use primacy_rescue::{LogFiles, Numbering, Saved};
+use primacy_types::{
+    Address, BinlogsOnDisk, ClusterSnapshot, Millis, MySqlGtidSet, TransactionSet,
+};
 
-use super::rescue::{LOOK, is_patient, scratch_of_copy};
+use super::rescue::{LOOK, scratch_of_copy};
+use crate::error::StepError;
 use crate::shared::Shared;
 use crate::{BinlogCopy, Cluster};
 
@@ -17,28 +20,31 @@ use crate::{BinlogCopy, Cluster};
 enum Looked {
     /// So many transactions that no replica has, all by the old primary.
     More(u64, BinlogsOnDisk),
-    /// Nothing of use, for this reason; whether trying again may help.
-    Nothing(String, bool),
+    /// Nothing of use, for this reason.
+    Nothing(String),
 }
 
 /// What all copies together came to.
 pub(super) struct Copied {
     /// The one that holds most of what no replica has.
-    best: Option<(u64, BinlogsOnDisk, Arc<BinlogCopy>)>,
+    best: Option<(u64, BinlogsOnDisk, ReadCopy)>,
     /// Why the others, or all, are of no use.
     reasons: Vec<String>,
-    /// Trying again may help.
-    passing: bool,
 }
 
-/// Reads all copies at once.
-pub(super) async fn read(cluster: &Cluster, shared: &Shared, old: &Address) -> Copied {
-    let mut copied = Copied { best: None, reasons: Vec::new(), passing: false };
-    let seen = cluster.eyes.remembered();
-    let writer = match (Writer::known(&seen, old), held_by_all(&seen, old)) {
+/// Reads all copies at once. A host that does not give its files within the limit is not waited for
+/// longer: what the others and the replicas have counts.
+pub(super) async fn read(
+    cluster: &Cluster,
+    shared: &Shared,
+    old: &Address,
+    seen: &ClusterSnapshot,
+) -> Copied {
+    let mut copied = Copied { best: None, reasons: Vec::new() };
+    let writer = match (Writer::known(seen, old), held_by_all(seen, old)) {
         _ if shared.by_place => Err("by file and position nothing tells whose events they hold"),
+        (Some(writer), Some(TransactionSet::MySql(held))) => Ok((writer, held)),
         (_, Some(TransactionSet::MariaDb(_))) => Err("only the GTIDs of MySQL tell who wrote what"),
-        (Some(writer), Some(held)) => Ok((writer, held)),
         _ => Err("too little is known of it"),
     };
     let (writer, held) = match writer {
@@ -54,13 +60,11 @@ pub(super) async fn read(cluster: &Cluster, shared: &Shared, old: &Address) -> C
         match looked {
             Looked::More(count, found) => {
                 if copied.best.as_ref().is_none_or(|(most, ..)| count > *most) {
-                    copied.best = Some((count, found, Arc::clone(copy)));
+                    let (copy, writer, held) = (Arc::clone(copy), writer.clone(), held.clone());
+                    copied.best = Some((count, found, ReadCopy { copy, writer, held }));
                 }
             }
-            Looked::Nothing(why, soon) => {
-                copied.reasons.push(format!("the copy in {copy}: {why}"));
-                copied.passing |= soon;
-            }
+            Looked::Nothing(why) => copied.reasons.push(format!("the copy in {copy}: {why}")),
         }
     }
     copied
@@ -69,16 +73,15 @@ pub(super) async fn read(cluster: &Cluster, shared: &Shared, old: &Address) -> C
 impl Copied {
     /// The best of them, where the server's own could not be read.
     pub(super) fn in_place_of(self, own: Option<BinlogsOnDisk>, shared: &Shared) -> BinlogsOnDisk {
-        let (why, late) = match own {
+        let (why, passing) = match own {
             Some(BinlogsOnDisk::Unreadable { reason, passing }) => (reason, passing),
             Some(read) => return read,
             None => ("there is no access to its host".to_owned(), false),
         };
         let reason = std::iter::once(why).chain(self.reasons).collect::<Vec<_>>().join("; ");
-        let passing = late || self.passing;
         match self.best {
             Some((_, BinlogsOnDisk::Read { holds, length, .. }, copy)) => {
-                let place = copy.to_string();
+                let place = copy.copy.to_string();
                 shared.set_disk_copy(Some(copy));
                 BinlogsOnDisk::Copied { holds, length, place, reason, passing }
             }
@@ -87,53 +90,87 @@ impl Copied {
     }
 }
 
+/// A copy that was read, and by what its transactions were judged.
+#[derive(Debug)]
+pub(crate) struct ReadCopy {
+    copy: Arc<BinlogCopy>,
+    writer: Writer,
+    held: MySqlGtidSet,
+}
+
+impl ReadCopy {
+    /// Cuts out of it what is complete beyond `since`. One that cannot give it is not read again in this
+    /// operation.
+    pub(super) async fn save(
+        &self,
+        cluster: &Cluster,
+        shared: &Shared,
+        old: &Address,
+        since: &TransactionSet,
+        to: &Path,
+        limit: Millis,
+    ) -> Result<Saved, StepError> {
+        let copy = &self.copy;
+        let files = self.writer.files(copy);
+        let scratch = scratch_of_copy(cluster, shared, copy);
+        let stall = limit.as_duration();
+        let saved = primacy_rescue::save(copy.host.as_ref(), &files, since, &scratch, to, stall);
+        let (why, useless) = match saved.await {
+            Ok(saved) => match self.writer.wrote(saved.transactions(), &self.known(since)) {
+                Ok(()) => return Ok(saved),
+                Err(why) => (why, true),
+            },
+            Err(error) => (error.to_string(), !error.is_passing() || error.is_damage()),
+        };
+        if useless {
+            shared.give_up_copy(copy.number, why.clone());
+        }
+        Err(StepError::impossible(old, format!("the copy of its binary logs in {copy}: {why}")))
+    }
+
+    fn known(&self, since: &TransactionSet) -> MySqlGtidSet {
+        match since {
+            TransactionSet::MySql(since) => self.held.union(since),
+            _ => self.held.clone(),
+        }
+    }
+}
+
 /// The dead server, as far as its copies can be told from those of others.
-pub(super) struct Writer {
+#[derive(Clone, Debug)]
+struct Writer {
     /// Its `server_uuid`, in lower case.
     uuid: String,
-    /// What the names of its binary logs begin with: `binlog`.
-    name: String,
+    /// The newest of its binary logs that a replica reads: `binlog.000007`.
+    newest: String,
 }
 
 impl Writer {
-    /// What it said itself, else what a replica says of its source.
-    pub(super) fn known(seen: &ClusterSnapshot, old: &Address) -> Option<Self> {
-        let itself = || {
-            let facts = seen.server(old)?.facts.as_ref()?;
-            let base = Path::new(&facts.binlog_base).file_name()?;
-            Self::of(facts.server_uuid.as_ref()?, base.to_string_lossy().into_owned())
-        };
-        let of_replicas = || {
-            let mut replicas = seen
-                .all_live()
-                .filter(|(server, _)| managed_source(seen, server).as_ref() == Some(old));
-            replicas.find_map(|(server, _)| {
-                let channel = seen.live_channel(server)?;
-                let (name, _) = channel.read.as_ref()?.file.rsplit_once('.')?;
-                Self::of(channel.source_uuid.as_ref()?, name.to_owned())
-            })
-        };
-        itself().or_else(of_replicas)
-    }
-
-    fn of(uuid: &str, name: String) -> Option<Self> {
-        let known = !uuid.is_empty() && !name.is_empty();
-        known.then(|| Self { uuid: uuid.to_ascii_lowercase(), name })
+    /// What its replicas say of it.
+    fn known(seen: &ClusterSnapshot, old: &Address) -> Option<Self> {
+        let replicas = seen
+            .all_live()
+            .filter(|(server, _)| managed_source(seen, server).as_ref() == Some(old));
+        let channels = replicas.filter_map(|(server, _)| seen.live_channel(server));
+        let itself = seen.server(old).and_then(|server| server.facts.as_ref()?.server_uuid.clone());
+        let read = channels.filter_map(|channel| {
+            let uuid = itself.clone().or_else(|| channel.source_uuid.clone())?;
+            Some((channel.read.clone()?, uuid))
+        });
+        let (read, uuid) = read.max_by(|(a, _), (b, _)| a.cmp(b))?;
+        let known = !uuid.is_empty() && !read.file.is_empty();
+        known.then(|| Self { uuid: uuid.to_ascii_lowercase(), newest: read.file })
     }
 
     /// The files of a copy: they are called like its own.
-    pub(super) fn files(&self, copy: &BinlogCopy) -> LogFiles {
-        LogFiles::binlogs(copy.folder.join(&self.name))
+    fn files(&self, copy: &BinlogCopy) -> LogFiles {
+        LogFiles::copies(&copy.folder, &self.newest)
     }
 
     /// Whether everything in a copy beyond what is known was written by it: a folder may hold files of
     /// another cluster, or of a primary before this one whose last transactions were given up.
-    pub(super) fn wrote(
-        &self,
-        holds: &TransactionSet,
-        known: &TransactionSet,
-    ) -> Result<(), String> {
-        let (TransactionSet::MySql(holds), TransactionSet::MySql(known)) = (holds, known) else {
+    fn wrote(&self, holds: &TransactionSet, known: &MySqlGtidSet) -> Result<(), String> {
+        let TransactionSet::MySql(holds) = holds else {
             return Err("its transactions are not named as those of MySQL are".to_owned());
         };
         let foreign = holds.minus(known).filtered(|source| source.uuid.to_string() != self.uuid);
@@ -151,25 +188,28 @@ async fn look(
     shared: &Shared,
     copy: &BinlogCopy,
     writer: &Writer,
-    held: &TransactionSet,
+    held: &MySqlGtidSet,
 ) -> Looked {
-    let files = writer.files(copy);
+    if let Some(why) = shared.why_useless(copy.number) {
+        return Looked::Nothing(why);
+    }
+    let (files, host) = (writer.files(copy), copy.host.as_ref());
     let scratch = scratch_of_copy(cluster, shared, copy);
-    let (host, patient) = (copy.host.as_ref(), is_patient(shared));
-    let read =
-        primacy_rescue::read_to_the_end(host, &files, Numbering::Gtids, &scratch, LOOK, patient);
-    let found = read.await;
+    let numbering = Numbering::Gtids;
+    let read = primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK, false);
+    let found = match tokio::time::timeout(LOOK, read).await {
+        Ok(found) => found,
+        Err(_) => return Looked::Nothing(format!("it was not read in {} s", LOOK.as_secs())),
+    };
     let holds = match &found {
         BinlogsOnDisk::Read { holds, .. } | BinlogsOnDisk::Copied { holds, .. } => holds,
-        BinlogsOnDisk::Unreadable { reason, passing } => {
-            return Looked::Nothing(reason.clone(), *passing);
-        }
+        BinlogsOnDisk::Unreadable { reason, .. } => return Looked::Nothing(reason.clone()),
     };
     if let Err(why) = writer.wrote(holds, held) {
-        return Looked::Nothing(why, false);
+        return Looked::Nothing(why);
     }
-    match holds.count_beyond(held) {
-        0 => Looked::Nothing("it holds nothing that no replica has".to_owned(), false),
+    match holds.count_beyond(&TransactionSet::MySql(held.clone())) {
+        0 => Looked::Nothing("it holds nothing that no replica has".to_owned()),
         more => Looked::More(more, found),
     }
 }
@@ -180,16 +220,16 @@ mod tests {
 
     #[test]
     fn what_others_wrote_is_not_taken() {
-        let set = |text: &str| TransactionSet::MySql(text.parse().unwrap());
         let own = "AAAAAAAA-0000-0000-0000-000000000001";
         let other = "99999999-9999-9999-9999-999999999999";
-        let known = set(&format!("{own}:1-5,{other}:1-3"));
-        let writer = Writer::of(own, "binlog".to_owned()).unwrap();
-        let ok = |holds: String| writer.wrote(&set(&holds), &known);
+        let known: MySqlGtidSet = format!("{own}:1-5,{other}:1-3").parse().unwrap();
+        let (uuid, newest) = (own.to_ascii_lowercase(), "binlog.000001".to_owned());
+        let writer = Writer { uuid, newest };
+        let ok =
+            |holds: String| writer.wrote(&TransactionSet::MySql(holds.parse().unwrap()), &known);
         assert_eq!(ok(format!("{own}:1-9")), Ok(()));
         assert_eq!(ok(format!("{own}:1-9,{other}:2-3")), Ok(()), "replicas have them");
         let why = ok(format!("{own}:1-9,{other}:1-4")).unwrap_err();
         assert!(why.contains(&format!("{other}:4")) && !why.contains("aaaaaaaa"), "{why}");
-        assert!(Writer::of("", "binlog".to_owned()).is_none(), "nobody is known");
     }
 }

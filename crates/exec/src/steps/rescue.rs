@@ -1,15 +1,15 @@
 //! What only files hold: read from the old primary's disk, saved, and given to servers over
 //! replication by a source of our own.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use primacy_plan::{Origin, held_by_all};
+use primacy_plan::Origin;
 use primacy_probe::{ChangeScope, SourceSettings, StartAt, Threads};
 use primacy_rescue::{LogFiles, Numbering, Saved, ServeAs, Served, address_towards};
 use primacy_types::{
-    Address, BinlogsOnDisk, ChannelStatus, HostAccessKind, Millis, ServerFacts, TransactionSet,
+    Address, BinlogsOnDisk, ChannelStatus, ClusterSnapshot, HostAccessKind, Millis, ServerFacts,
+    TransactionSet,
 };
 
 use super::point::forget_the_rescue;
@@ -24,19 +24,20 @@ use crate::{BinlogCopy, Cluster, look};
 pub(super) const LOOK: Duration = Duration::from_secs(30);
 
 /// Reads what the old primary's binary logs hold, or a copy of them where they cannot be read; `None`
-/// where there is no access to either.
+/// where there is no access to its host and no copy is configured. `seen` is what is known of all servers.
 pub(crate) async fn read_the_disk(
     cluster: &Cluster,
     old: &Address,
     shared: &Shared,
+    seen: &ClusterSnapshot,
 ) -> Option<BinlogsOnDisk> {
     shared.set_disk_copy(None);
     if cluster.hosts.copies().is_empty() {
         return read_its_own(cluster, old, shared).await;
     }
     // It takes a host that is lost seconds to be given up: nobody waits for that before looking elsewhere.
-    let lost = cluster.eyes.remembered().server(old).is_none_or(|seen| seen.process.is_none());
-    let copies = copies::read(cluster, shared, old);
+    let lost = seen.server(old).is_none_or(|seen| seen.process.is_none());
+    let copies = copies::read(cluster, shared, old, seen);
     let (own, copied) = if lost {
         tokio::pin!(copies);
         let own = read_its_own(cluster, old, shared);
@@ -82,18 +83,13 @@ async fn read_its_own(cluster: &Cluster, old: &Address, shared: &Shared) -> Opti
     let numbering = if shared.by_place { Numbering::Places } else { Numbering::Gtids };
     let scratch = scratch(cluster, shared, old);
     let host = host.as_ref();
-    let patient = is_patient(shared);
+    let patient = shared.began.elapsed() < LOST;
     let read = primacy_rescue::read_to_the_end(host, &files, numbering, &scratch, LOOK, patient);
     Some(read.await)
 }
 
 /// A host that could not be asked for so long since the operation began is lost, not late.
 const LOST: Duration = Duration::from_secs(60);
-
-/// Whether a host that does not answer counts as late still.
-pub(super) fn is_patient(shared: &Shared) -> bool {
-    shared.began.elapsed() < LOST
-}
 
 /// What was found, as a sentence.
 pub(crate) fn said_of_disk(found: &BinlogsOnDisk) -> String {
@@ -130,8 +126,7 @@ const FETCHED: &str = "fetched";
 
 /// The same for the files of a folder that is no server's.
 pub(super) fn scratch_of_copy(cluster: &Cluster, shared: &Shared, copy: &BinlogCopy) -> PathBuf {
-    let name = copy.folder.to_string_lossy().replace('/', "-");
-    scratch(cluster, shared, copy.host.server()).join(format!("copy{name}"))
+    scratch(cluster, shared, copy.host.server()).join(format!("copy-{}", copy.number))
 }
 
 /// Removes the copies of remote files: the operation has ended, and what was cut out of them is
@@ -179,42 +174,45 @@ pub(super) async fn save(
         Origin::Binlogs(_) => shared.disk_copy(),
         Origin::RelayLogs(_) => None,
     };
-    let own = cluster.hosts.of(server).filter(|_| copy.is_none());
-    let host = own.or_else(|| Some(Arc::clone(&copy.as_ref()?.host))).ok_or_else(|| {
-        StepError::impossible(server, "there is no access to the files of its host any more")
-    })?;
-    let writer = copy.as_ref().and_then(|_| copies::Writer::known(&seen, server));
-    let files = match (from, &copy) {
-        (Origin::Binlogs(_), Some(copy)) => writer.as_ref().map(|writer| writer.files(copy)),
-        (Origin::Binlogs(_), None) => facts.and_then(binlogs_of),
-        (Origin::RelayLogs(_), _) => {
-            facts.and_then(|facts| relay_logs_of(facts, &cluster.policy.channel))
-        }
-    };
-    let files = files.ok_or_else(|| {
-        StepError::impossible(server, format!("it is not known where {from} are"))
-    })?;
     let dir = rescue_dir(cluster, shared);
     let to = dir.join(match from {
         Origin::Binlogs(_) => "binlogs".to_owned(),
         Origin::RelayLogs(of) => format!("relay-logs-{}", file_name(of)),
     });
-    let scratch = match &copy {
-        Some(copy) => scratch_of_copy(cluster, shared, copy),
-        None => scratch(cluster, shared, server),
+    let saved = match &copy {
+        Some(copy) => copy.save(cluster, shared, server, since, &to, limit).await?,
+        None => save_its_own(cluster, shared, from, facts, since, &to, limit).await?,
     };
-    let stall = limit.as_duration();
-    let saved = primacy_rescue::save(host.as_ref(), &files, since, &scratch, &to, stall);
-    let saved = saved.await.map_err(|e| StepError::rescue(server, e))?;
-    if let (Some(copy), Some(writer)) = (&copy, &writer) {
-        let held = held_by_all(&seen, server).map_or_else(|| since.clone(), |h| h.union(since));
-        let all = writer.wrote(saved.transactions(), &held);
-        all.map_err(|why| StepError::impossible(server, format!("the copy in {copy}: {why}")))?;
-    }
     let (from_files, folder) = (from.clone(), saved.folder().to_owned());
     let kept = Kept { from: from_files, since: since.clone(), folder, length };
     shared.set_saved(from, kept).await?;
     Ok(saved.sentence())
+}
+
+async fn save_its_own(
+    cluster: &Cluster,
+    shared: &Shared,
+    from: &Origin,
+    facts: Option<&ServerFacts>,
+    since: &TransactionSet,
+    to: &Path,
+    limit: Millis,
+) -> Result<Saved, StepError> {
+    let server = from.server();
+    let host = cluster.hosts.of(server).ok_or_else(|| {
+        StepError::impossible(server, "there is no access to the files of its host any more")
+    })?;
+    let files = facts.and_then(|facts| match from {
+        Origin::Binlogs(_) => binlogs_of(facts),
+        Origin::RelayLogs(_) => relay_logs_of(facts, &cluster.policy.channel),
+    });
+    let files = files.ok_or_else(|| {
+        StepError::impossible(server, format!("it is not known where {from} are"))
+    })?;
+    let scratch = scratch(cluster, shared, server);
+    let stall = limit.as_duration();
+    let saved = primacy_rescue::save(host.as_ref(), &files, since, &scratch, to, stall);
+    saved.await.map_err(|e| StepError::rescue(server, e))
 }
 
 fn relay_logs_of(facts: &ServerFacts, channel: &str) -> Option<LogFiles> {

@@ -93,7 +93,16 @@ fn what_mysql_has_executed_and_no_replica_holds_is_doubt() {
     assert!(proved(&world));
     let more = world.facts("a").executed.clone();
     let more = more.union(&gtids("1:1-101"));
-    world.facts("a").executed = more;
+    world.facts("a").executed = more.clone();
+    assert!(!proved(&world));
+    // Nor does it prove anything that a copy has it: that need not be the last.
+    world.server("a").on_disk = Some(BinlogsOnDisk::Copied {
+        holds: more,
+        length: place(900),
+        place: "/copies on backup".into(),
+        reason: "its host is gone".into(),
+        passing: false,
+    });
     assert!(!proved(&world));
 }
 

@@ -182,14 +182,19 @@ fn files(tape: &mut Tape, world: &mut World, mysql: bool) {
         if *address == addr("a") {
             let (end, length) = (place(offset), place(offset + 150));
             let incomplete = None;
-            server.on_disk = Some(tape.mostly(
-                8,
-                BinlogsOnDisk::Read { holds, end, length, incomplete },
-                &[
-                    BinlogsOnDisk::Unreadable { reason: "encrypted".into(), passing: false },
-                    BinlogsOnDisk::Unreadable { reason: "silent".into(), passing: true },
-                ],
-            ));
+            let mut others = vec![
+                BinlogsOnDisk::Unreadable { reason: "encrypted".into(), passing: false },
+                BinlogsOnDisk::Unreadable { reason: "silent".into(), passing: true },
+            ];
+            if mysql && !by_place {
+                others.extend([false, true].map(|passing| {
+                    let (holds, length) = (holds.clone(), length.clone());
+                    let (place, reason) = ("/copies on d".into(), "silent".into());
+                    BinlogsOnDisk::Copied { holds, length, place, reason, passing }
+                }));
+            }
+            let read = BinlogsOnDisk::Read { holds, end, length, incomplete };
+            server.on_disk = Some(tape.mostly(8, read, &others));
         }
     }
 }

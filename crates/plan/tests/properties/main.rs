@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use arbitrary::{failovers, reordered, serving_worlds, switchovers, worlds};
 use primacy_plan::testing::{NOW, World};
 use primacy_plan::{
-    Decision, Diagnosis, FailoverRequest, Plan, Stage, Step, decide, descends_from, diagnose,
-    direct_replicas, errant_of, plan_failover, plan_reopen, plan_switchover, replicates_by_place,
-    violations,
+    Decision, Diagnosis, FailoverRequest, Plan, Stage, Step, coverage, decide, descends_from,
+    diagnose, direct_replicas, errant_of, plan_failover, plan_reopen, plan_switchover,
+    replicates_by_place, violations,
 };
 use primacy_types::{
     Address, BinlogsOnDisk, ClusterSnapshot, Contact, GtidMode, Millis, ProcessState,
@@ -143,9 +143,21 @@ proptest! {
             for (replica, holds) in pure_replicas(snapshot, &plan.old) {
                 prop_assert!(has.covers(&holds), "{replica} holds {holds}, winner {has}");
             }
-            if let Some(BinlogsOnDisk::Read { holds, .. }) = on_disk(snapshot, &plan.old) {
+            if let Some(holds) = on_disk(snapshot, &plan.old).and_then(BinlogsOnDisk::holds) {
                 prop_assert!(has.covers(holds), "the disk holds {holds}, winner {has}");
             }
+        }
+    }
+
+    #[test]
+    fn a_copy_of_the_binary_logs_proves_nothing(world in worlds()) {
+        let Some(old) = world.snapshot.primary.clone() else { return Ok(()) };
+        let mut without = world.snapshot.clone();
+        let Some(server) = without.servers.get_mut(&old) else { return Ok(()) };
+        if let Some(BinlogsOnDisk::Copied { reason, passing, .. }) = server.on_disk.clone() {
+            server.on_disk = Some(BinlogsOnDisk::Unreadable { reason, passing });
+            let (with, without) = (coverage(&world.snapshot, &old), coverage(&without, &old));
+            prop_assert!(!with.proved || without.proved, "{with:?} {without:?}");
         }
     }
 

@@ -48,11 +48,25 @@ impl Drop for Copier {
     }
 }
 
-/// Bytes of all binary logs in a folder.
-fn size(folder: &Path) -> u64 {
-    let files = fs::read_dir(folder).unwrap().flatten();
-    let logs = files.filter(|file| file.file_name().to_string_lossy().starts_with("binlog.0"));
-    logs.map(|file| file.metadata().unwrap().len()).sum()
+/// The binary logs in a folder, oldest first.
+fn logs(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().flatten().map(|file| file.path());
+    let mut logs: Vec<PathBuf> =
+        files.filter(|path| path.to_string_lossy().contains("/binlog.0")).collect();
+    logs.sort();
+    logs
+}
+
+/// Whether each of these is in the folder too, as long as it is itself.
+fn are_copied(originals: &[PathBuf], folder: &Path) -> bool {
+    let length = |path: &Path| fs::metadata(path).map(|file| file.len()).ok();
+    originals.iter().all(|path| length(path) == length(&folder.join(path.file_name().unwrap())))
+}
+
+/// The name of the log after this one.
+fn next(log: &Path) -> String {
+    let number: u32 = log.extension().unwrap().to_str().unwrap().parse().unwrap();
+    format!("binlog.{:06}", number + 1)
 }
 
 fn with_binlog_server(site: &Site, folder: &Path) {
@@ -82,8 +96,14 @@ async fn what_only_a_binlog_server_has_is_rescued(server: &str) {
         site.stop_receiver(slave).await;
     }
     site.insert_all(M, 2..=6).await;
-    let original = site.cluster.server(M).datadir.clone();
-    eventually(COPIED, "everything is copied", async || size(&folder) == size(&original)).await;
+    let originals = logs(&site.cluster.server(M).datadir);
+    eventually(COPIED, "everything is copied", async || are_copied(&originals, &folder)).await;
+    // What the copier of another primary has left has the names of what may come.
+    let left = logs(&site.cluster.server(S4).datadir);
+    let newest = originals.last().unwrap();
+    for name in [next(newest), "binlog.000042".to_owned()] {
+        fs::copy(left.last().unwrap(), folder.join(name)).unwrap();
+    }
     // The manager has seen the primary alive, and finds nothing on its disk.
     disk_is_lost(&site);
     site.cluster.kill(M).await;
@@ -111,12 +131,10 @@ async fn the_files_of_others_are_not_taken(server: &str) {
     site.have(2, &ALL).await;
     // Two of a cluster share no transaction names unless they are of one cluster, so one of this cluster
     // has written by itself, in a log that nobody else will ever see.
-    let other = site.cluster.server(S4).datadir.clone();
     site.cluster.sql(S4, "CREATE TABLE app.foreign_to_all (id INT PRIMARY KEY)").await;
-    let logs = fs::read_dir(&other).unwrap().flatten().map(|file| file.path());
-    for log in logs.filter(|path: &PathBuf| path.to_string_lossy().contains("/binlog.0")) {
-        fs::copy(&log, folder.join(log.file_name().unwrap())).unwrap();
-    }
+    let newest = |name: &str| logs(&site.cluster.server(name).datadir).pop().unwrap();
+    let (own, other) = (newest(M), newest(S4));
+    fs::copy(&other, folder.join(Path::file_name(&own).unwrap())).unwrap();
     site.cluster.kill(M).await;
     disk_is_lost(&site);
     // Nobody has seen it alive: what it was called its replicas say.
