@@ -47,15 +47,16 @@ impl AgentPlan {
         };
         issue(Role::Manager, "manager", "manager.example");
         let mut lines = Vec::new();
+        let mut held = Vec::new();
         for server in cluster.names() {
             let info = cluster.server(&server);
             let host = info.address.host();
             // In a namespace of its own every port is free.
-            let port = if info.netns.is_some() { 7620 } else { free_port() };
+            let port = if info.netns.is_some() { 7620 } else { free_port(&mut held) };
             let listen = format!("{host}:{port}");
             let health = match info.netns {
                 Some(_) => format!("0.0.0.0:{HEALTH}"),
-                None => format!("{host}:{}", free_port()),
+                None => format!("{host}:{}", free_port(&mut held)),
             };
             issue(Role::Agent, &server, host);
             let text = format!(
@@ -102,9 +103,12 @@ fn quoted(words: &[String]) -> String {
     words.join(", ")
 }
 
-fn free_port() -> u16 {
+/// Another port than those of the sockets that are `held` until all are chosen.
+fn free_port(held: &mut Vec<TcpListener>) -> u16 {
     let socket = must(TcpListener::bind(("127.0.0.1", 0)), "finding a free port");
-    must(socket.local_addr(), "reading a port").port()
+    let port = must(socket.local_addr(), "reading a port").port();
+    held.push(socket);
+    port
 }
 
 /// Running agents; killed when dropped. The ends of their logs are shown when the test fails.
