@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use primacy_types::{
     Address, HostAccessKind, Millis, OnCleanShutdown, Policy, ReaderPolicy, RefuseOrProceed,
     Scripts, SemiSyncPolicy, ServerPolicy, SshSettings, SshTarget, SshUser, Timing, WithoutAcker,
+    check_ssh_host,
 };
 
 use crate::error::Problems;
@@ -210,6 +211,12 @@ pub(crate) fn read_binlog_copies(
                     let reason = format!("this copy of binary logs has no `{name}`");
                     problems.add(&table.span, reason, format!("write {example}"));
                 }
+            }
+            if let (Some((found, _)), Some(host)) = (at.found("host"), at.text("host"))
+                && let Err(error) = check_ssh_host(&host)
+            {
+                let help = "write the host alone; options go into `ssh_options` of the cluster";
+                problems.add(&found.value_span, error.to_string(), help);
             }
             let ssh = SshTarget {
                 host: Some(at.text("host")?),

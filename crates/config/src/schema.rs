@@ -75,6 +75,8 @@ pub(crate) enum Kind {
     SshOptions,
     /// An absolute path.
     Program,
+    /// The same, of a folder on another host.
+    Folder,
     /// Texts with placeholders.
     Arguments,
     /// A program by its absolute path and its arguments, as they are.

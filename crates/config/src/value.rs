@@ -160,7 +160,8 @@ impl Value {
             Kind::SshUser => text.parse().map(Self::SshUser).or_else(|error: SshSettingError| {
                 misfit(error.to_string(), "write the plain name of a user")
             }),
-            Kind::Program => absolute(text).map(|path| Self::Path(path.into())),
+            Kind::Program => absolute(text, HOOK_HELP).map(|path| Self::Path(path.into())),
+            Kind::Folder => absolute(text, FOLDER_HELP).map(|path| Self::Path(path.into())),
             Kind::Url => Url::parse(text)
                 .map(Self::Url)
                 .or_else(|error| misfit(error.to_string(), "write https://host/path")),
@@ -396,16 +397,16 @@ fn bounded(text: &str, min: usize, max: usize) -> Result<String, Misfit> {
     }
 }
 
-fn absolute(text: &str) -> Result<String, Misfit> {
+const HOOK_HELP: &str =
+    "write it from the root, such as \"/etc/primacy/hook\"; a line for a shell goes into `command`";
+const FOLDER_HELP: &str = "write it from the root, such as \"/var/lib/binlogs\"";
+
+fn absolute(text: &str, help: &'static str) -> Result<String, Misfit> {
     let path = bounded(text, 1, 4096)?;
     if path.starts_with('/') {
         return Ok(path);
     }
-    misfit(
-        format!("{} is not an absolute path", quote(&shorten(text))),
-        "write it from the root, such as \"/etc/primacy/hook\"; a line for a shell goes into \
-         `command`",
-    )
+    misfit(format!("{} is not an absolute path", quote(&shorten(text))), help)
 }
 
 fn read_duration(
@@ -506,7 +507,7 @@ pub(crate) fn takes(kind: Kind) -> String {
         Kind::CredentialName => "the name of a systemd credential".to_owned(),
         Kind::SshUser => "the name of a user".to_owned(),
         Kind::SshOptions => "a list of options of ssh".to_owned(),
-        Kind::Program => "an absolute path".to_owned(),
+        Kind::Program | Kind::Folder => "an absolute path".to_owned(),
         Kind::Arguments => "a list of texts".to_owned(),
         Kind::Call => "a program and its arguments as a list of texts".to_owned(),
         Kind::Moments => "a list of moments".to_owned(),
@@ -532,7 +533,7 @@ pub(crate) fn sample(key: &Key) -> String {
         Kind::SshOptions => "[\"-oProxyJump=bastion\"]".to_owned(),
         Kind::VirtualAddresses => "[\"10.0.0.100/32\"]".to_owned(),
         Kind::Integer { min, .. } => min.to_string(),
-        Kind::Program => "\"/etc/primacy/hook\"".to_owned(),
+        Kind::Program | Kind::Folder => "\"/etc/primacy/hook\"".to_owned(),
         Kind::Arguments => "[\"--to={new_primary}\"]".to_owned(),
         Kind::Call => "[\"/usr/sbin/mariadbd\", \"--defaults-file=/etc/mysql/db1.cnf\"]".to_owned(),
         Kind::Moments => "[\"after_failover\"]".to_owned(),

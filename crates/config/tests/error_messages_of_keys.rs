@@ -356,3 +356,22 @@ fn a_file_that_cannot_be_a_configuration_is_not_read() {
     1 problem in primacy.toml
     ");
 }
+
+#[test]
+fn a_copy_of_binary_logs_is_on_a_host_and_in_a_folder_from_the_root() {
+    let said = refused_with(
+        "[cluster.main]\nservers = [\"db1\", \"db2\"]\n[[cluster.main.binlog_copy]]\n\
+         host = \"-oProxyCommand=x\"\nfolder = \"/copies\"\n[[cluster.main.binlog_copy]]\n\
+         folder = \"copies\"",
+    );
+    let wanted = [
+        "4:8: \"-oProxyCommand=x\" is no host for ssh",
+        "= write the host alone",
+        "this copy of binary logs has no `host`",
+        "\"copies\" is not an absolute path",
+        "such as \"/var/lib/binlogs\"",
+    ];
+    for wanted in wanted {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}

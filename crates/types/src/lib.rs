@@ -40,7 +40,7 @@ pub use policy::{
 pub use position::{BinlogPosition, Epoch};
 pub use safety::{CrashSafety, Repository, UnsafeTables};
 pub use secondary::{SecondaryAnswer, SecondaryWord};
-pub use ssh::{SshOption, SshSettingError, SshSettings, SshTarget, SshUser};
+pub use ssh::{SshOption, SshSettingError, SshSettings, SshTarget, SshUser, check_ssh_host};
 pub use time::{Millis, Moment, WallClock};
 pub use transactions::TransactionSet;
 pub use version::{Flavor, ServerVersion, VersionError};

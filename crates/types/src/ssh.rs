@@ -70,6 +70,12 @@ pub enum SshSettingError {
          does not begin with `-`"
     )]
     User(String),
+    /// Not a host.
+    #[error(
+        "{0:?} is no host for ssh: a name or an address is made of letters, digits, `.`, `-`, `_`, `:` and \
+         `%`, and does not begin with `-`"
+    )]
+    Host(String),
     /// Not an option that is allowed.
     #[error(
         "{0:?} is not an option that may be given to ssh here; these may: -oName=value, -iFILE, \
@@ -82,6 +88,18 @@ pub enum SshSettingError {
 /// mean: no command, another standard input, a terminal, forwardings, a control socket.
 const WITH_VALUE: &[char] = &['o', 'i', 'F', 'J', 'b', 'B', 'c', 'm'];
 const FLAGS: &[&str] = &["-4", "-6", "-C"];
+
+/// Whether ssh and a shell can take this for nothing but a host: a name or an address.
+///
+/// # Errors
+/// If they could: [`SshSettingError::Host`].
+pub fn check_ssh_host(text: &str) -> Result<(), SshSettingError> {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    match !text.is_empty() && !text.starts_with('-') && text.chars().all(allowed) {
+        true => Ok(()),
+        false => Err(SshSettingError::Host(text.to_owned())),
+    }
+}
 
 impl SshUser {
     /// The name as text.

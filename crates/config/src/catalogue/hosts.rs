@@ -76,7 +76,7 @@ pub(super) const BINLOG_COPY: &[Key] = &[
     ),
     key(
         "folder",
-        Kind::Program,
+        Kind::Folder,
         Required,
         "The folder there, as an absolute path. The files are called like the primary's: \
          `binlog.000042`.",

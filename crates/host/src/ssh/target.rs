@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use primacy_types::{Address, SshSettings};
+use primacy_types::{Address, SshSettings, check_ssh_host};
 use tokio::process::Command;
 
 use crate::HostError;
@@ -36,8 +36,7 @@ impl Target {
     /// The host of a server. A name that ssh or a shell could take for something else is refused.
     pub(crate) fn new(server: &Address, settings: SshSettings) -> Result<Self, HostError> {
         let host = settings.host.clone().unwrap_or_else(|| server.host().to_owned());
-        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || host.starts_with('-') || !host.chars().all(allowed) {
+        if check_ssh_host(&host).is_err() {
             return Err(HostError::NoSshTarget { server: server.clone() });
         }
         Ok(Self { host, settings })

@@ -121,6 +121,44 @@ async fn what_only_a_binlog_server_has_is_rescued(server: &str) {
     site.have(7, &SLAVES).await;
 }
 
+/// One copy has the newest file alone, which looks complete by the list of what came before it, and stands
+/// first: when it turns out that it cannot give what the winner lacks, the next one does.
+async fn a_copy_that_begins_too_late_gives_way_to_another(server: &str) {
+    let Some(site) = Site::over_ssh(server).await else { return };
+    let (late, folder) = (site.at("late"), site.at("copy"));
+    with_binlog_server(&site, &late);
+    let conf = site.at("app1.cnf");
+    let text = fs::read_to_string(&conf).unwrap();
+    let folders = format!("{},{}", late.display(), folder.display());
+    fs::write(&conf, text.replace(&late.display().to_string(), &folders)).unwrap();
+    let copier = Copier::start(&site, server, &folder);
+    site.have(1, &ALL).await;
+    let manager = site.watching(&[]).await;
+    for slave in [S1, S3, S4] {
+        site.stop_receiver(slave).await;
+    }
+    site.insert_all(M, 2..=4).await;
+    site.cluster.sql(M, "FLUSH BINARY LOGS").await;
+    site.insert(M, 5).await;
+    site.have(5, &[S2]).await;
+    site.stop_receiver(S2).await;
+    site.insert(M, 6).await;
+    let originals = logs(&site.cluster.server(M).datadir);
+    eventually(COPIED, "everything is copied", async || are_copied(&originals, &folder)).await;
+    fs::create_dir(&late).unwrap();
+    let newest = originals.last().unwrap();
+    fs::copy(newest, late.join(newest.file_name().unwrap())).unwrap();
+    disk_is_lost(&site);
+    site.cluster.kill(M).await;
+    drop(copier);
+    let ran = site.ended(manager).await;
+    let log = ran.log.clone();
+    ran.succeeds();
+    assert!(log.contains(&format!("in {} on 127.0.0.1: ", late.display())), "{log}");
+    assert!(log.contains("the files begin after transactions"), "why it was given up: {log}");
+    site.serves(S1, &[S2, S3, S4], 6).await;
+}
+
 /// A folder with the files of another server: nothing of theirs gets into the cluster.
 async fn the_files_of_others_are_not_taken(server: &str) {
     let Some(site) = Site::over_ssh(server).await else { return };
@@ -154,5 +192,6 @@ primacy_testkit::on_servers!(
     [mysql_9_7],
     [],
     what_only_a_binlog_server_has_is_rescued,
+    a_copy_that_begins_too_late_gives_way_to_another,
     the_files_of_others_are_not_taken
 );
